@@ -1,0 +1,1 @@
+"""The local daemon that serves one host's consumers."""

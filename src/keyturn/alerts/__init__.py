@@ -1,0 +1,1 @@
+"""Channels that carry findings to people, one file per channel."""

@@ -1,0 +1,1 @@
+"""Pure functions from gathered facts to findings, one file per check."""

@@ -1,0 +1,1 @@
+"""What applications import. Standard library only on its import path."""

@@ -1,0 +1,1 @@
+"""Live handles for libraries, imported on demand, one file per library."""

@@ -1,0 +1,1 @@
+"""Where a client reads its bundles from, one file per source."""

@@ -1,0 +1,1 @@
+"""How a set of instances is told and observed, one file per adapter."""

@@ -1,0 +1,155 @@
+"""A value that does not leak by accident, and the bundle of values that are versioned as one."""
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+from keyturn.core.errors import UsageError
+
+MASK = "••••••"
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+PROOF_KEY_BYTES = 32
+MAX_FIELD_BYTES = 64 * 1024
+
+
+class SecretValue:
+    """Text that must not be seen. `reveal()` is the only way out.
+
+    repr, str, format and logging show a mask; json, pickle, copy and hash refuse; equality takes
+    the same time for every pair of equal length.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. Use the call as a direct argument, never keep what it returns."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SecretValue):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be hashed")
+
+    def __repr__(self) -> str:
+        return f"SecretValue({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be pickled or copied")
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+def check_name(name: str) -> str:
+    """`name`, if it may name a secret, consumer or published view.
+
+    Raises:
+        UsageError: not `[a-z][a-z0-9-]{0,62}`, or with `--` in it.
+    """
+    if not NAME.match(name) or "--" in name:
+        raise UsageError(f"{name!r:.80} is not a name", "use a-z, 0-9 and single hyphens, at most 63")
+    return name
+
+
+def check_text(text: str) -> None:
+    r"""Refuse what some target would silently cut or misread.
+
+    NUL ends a string inside libpq (a password `a\0b` becomes `a`), and other control characters
+    break headers, files and URLs. A line break is legal only inside PEM text.
+
+    Raises:
+        UsageError: names the kind of character, never the text.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_FIELD_BYTES:
+        raise UsageError(f"a value is longer than {MAX_FIELD_BYTES} bytes")
+    if "\0" in text:
+        raise UsageError("a value holds a NUL character", "remove it: programs would cut the value there")
+    rest = re.sub("[\r\n]", "", text) if text.startswith("-----BEGIN ") else text
+    if re.search("[\r\n]", rest):
+        raise UsageError("a value holds a line break", "printf '%s' instead of echo leaves it out")
+    if _UNPRINTABLE.search(rest):
+        raise UsageError("a value holds a control character or a lone surrogate", "remove it")
+
+
+class Bundle(Mapping[str, SecretValue]):
+    """The fields of one credential, versioned as one unit, with the proof key of that version.
+
+    Args:
+        fields: field name to text, at least one.
+        proof_key: 32 random bytes as hex, never derived from the credential; made when absent.
+
+    Raises:
+        UsageError: a field name or a text that no target could carry.
+    """
+
+    __slots__ = ("_fields", "proof_key")
+
+    def __init__(self, fields: Mapping[str, str], proof_key: str | None = None) -> None:
+        if not fields:
+            raise UsageError("a bundle needs at least one field")
+        for field, text in fields.items():
+            if not FIELD.match(field):
+                raise UsageError(f"{field!r:.80} is not a field name", "use a-z, 0-9 and underscores")
+            check_text(text)
+        self._fields = {field: SecretValue(text) for field, text in fields.items()}
+        self.proof_key = SecretValue(proof_key or secrets.token_hex(PROOF_KEY_BYTES))
+
+    def __getitem__(self, field: str) -> SecretValue:
+        return self._fields[field]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bundle):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal(), other.reveal())
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a bundle cannot be hashed")
+
+    def __repr__(self) -> str:
+        return f"Bundle({', '.join(self._fields)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a bundle cannot be pickled or copied")
+
+    def reveal(self) -> bytes:
+        """The whole bundle as canonical JSON, for a store to seal. Same rule as `SecretValue.reveal`."""
+        fields = {field: value.reveal() for field, value in self._fields.items()}
+        return json.dumps(
+            {"fields": fields, "proof_key": self.proof_key.reveal()}, sort_keys=True, separators=(",", ":")
+        ).encode()
+
+    @classmethod
+    def parse(cls, sealed: bytes) -> "Bundle":
+        """The bundle that `reveal` wrote.
+
+        Raises:
+            ValueError: other bytes; the message holds none of them.
+        """
+        try:
+            content: Any = json.loads(sealed)
+            return cls(content["fields"], content["proof_key"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError("not a bundle") from None

@@ -1,0 +1,63 @@
+"""Where bundles live."""
+
+from typing import Protocol, runtime_checkable
+
+from keyturn.core.secret import Bundle
+from keyturn.core.version import Version
+
+
+class Store(Protocol):
+    """The contract of every store (docs/formats/store.md): small, and honest over all of them.
+
+    Every method raises an `AdapterError` and nothing else. Every write may be repeated.
+    """
+
+    kind: str
+    cas: bool
+    """Whether `promote` is a compare-and-swap at the store itself."""
+
+    def read(self, name: str, version: str) -> Bundle:
+        """The content of exactly that version. Raises NotFound, Disabled, Corrupt, Unavailable."""
+
+    def current(self, name: str) -> str | None:
+        """The id of the version that an ordinary reader gets now, None before the first."""
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """All versions, oldest first, without their content."""
+
+    def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
+        """Keep `bundle` as pending and return its version id.
+
+        The same attempt again returns the same id and writes nothing.
+        Raises OutcomeUnknown when it may have happened, Conflict when the attempt holds other bytes.
+        """
+
+    def promote(self, name: str, attempt: str, expect_current: str | None) -> str:
+        """Make the attempt's version current and return its id; the former becomes previous.
+
+        Already current: nothing happens. Raises Conflict when the current one is neither
+        `expect_current` nor the attempt's.
+        """
+
+    def retire(self, name: str, version: str) -> bool:
+        """Switch the version off; False where the store cannot take effect on it.
+
+        Raises Conflict when it is the current one.
+        """
+
+    def names(self) -> tuple[str, ...]:
+        """All names that hold a version."""
+
+
+@runtime_checkable
+class Escrow(Protocol):
+    """Keyturn's own keeping place for candidates, sealed before any store or target sees them."""
+
+    def seal(self, attempt: str, bundle: Bundle) -> Bundle:
+        """Keep `bundle` for the attempt, unless it holds one already; return the one that is kept."""
+
+    def unseal(self, attempt: str) -> Bundle | None:
+        """The candidate of that attempt, None when there is none."""
+
+    def discard(self, attempt: str) -> None:
+        """Forget the candidate; nothing happens when there is none."""

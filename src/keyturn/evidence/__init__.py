@@ -1,0 +1,1 @@
+"""Dated observations as documents an auditor accepts."""

@@ -1,0 +1,1 @@
+"""Known values in their encodings, and the scan for them."""

@@ -1,0 +1,1 @@
+"""keyturn.toml to frozen objects, with positions for every complaint."""

@@ -1,0 +1,1 @@
+"""Options of each kind as data, one file per kind."""

@@ -1,0 +1,1 @@
+"""The pure machine, and the engine that performs what it asks for."""

@@ -1,0 +1,1 @@
+"""What a compromise asks of the machine (arrives with the emergency command)."""

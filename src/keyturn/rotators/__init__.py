@@ -1,0 +1,1 @@
+"""What knows one kind of target, one file per adapter."""

@@ -1,0 +1,1 @@
+"""Where bundles live, one file per adapter."""

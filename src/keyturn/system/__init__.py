@@ -1,0 +1,1 @@
+"""The machine underneath: files, processes, TLS, PostgreSQL connections, signals. No domain words."""

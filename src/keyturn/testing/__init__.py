@@ -1,0 +1,1 @@
+"""Doubles that really refuse, contract suites, the crash harness."""

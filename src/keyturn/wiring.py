@@ -1,0 +1,1 @@
+"""Kind to objects: the one place where adapters are imported, on demand."""
