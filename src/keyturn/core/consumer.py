@@ -59,11 +59,16 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One version of one secret as its consumer gets it: fields, and views under published names."""
+    """One version of one secret as its consumer gets it: fields, and views under published names.
+
+    `fence` is the sequence number of the journal record that announced it: a delivery that arrives
+    late must not put an older version over a newer one (FenceLost).
+    """
 
     secret: str
     version: str
     bundle: Bundle
+    fence: int
     published: Mapping[str, SecretValue] = field(default_factory=dict)
 
 
