@@ -1,0 +1,111 @@
+"""The order of steps for each shape and direction, and where a rotation can still turn back."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from keyturn.core.rotator import Death, Shape
+from keyturn.rotation.events import Direction
+from keyturn.rotation.state import Kind, Rotation
+
+PUBLICATIONS = ("accept", "use", "drop")
+
+
+def steps(rotation: Rotation) -> tuple[str, ...]:
+    """All steps of the rotation in its present direction, in order."""
+    match rotation.direction:
+        case Direction.ABORT:
+            return _abort(rotation)
+        case Direction.REVERT:
+            return _revert(rotation)
+    return _fleet(rotation) if rotation.plan.shape is Shape.FLEET else _outside(rotation)
+
+
+def _copy(rotation: Rotation, suffix: str = "") -> tuple[str, ...]:
+    return (f"copy{suffix}",) if rotation.plan.copies else ()
+
+
+def _outside(rotation: Rotation) -> tuple[str, ...]:
+    replaces = rotation.old is not None
+    return (
+        *("look:stage", "stage", "look:apply", "apply", "verify:new"),
+        *(("verify:old",) if replaces else ()),
+        *("promote", *_copy(rotation), "reverify:new", "deliver", "settle"),
+        *(("control:old", "disable:old", "death:new", "death:old", "death:again", "retire:old") if replaces else ()),
+    )
+
+
+def _fleet(rotation: Rotation) -> tuple[str, ...]:
+    publications = PUBLICATIONS if rotation.old is not None else ("use",)
+    order: list[str] = []
+    for name in publications:
+        order += [f"stage:{name}", f"promote:{name}", *_copy(rotation, f":{name}"), f"deliver:{name}", f"settle:{name}"]
+        order += ["outlive"] if name == "use" and rotation.old is not None else []
+    return (*order, *(("death:old", "retire:old") if rotation.old is not None else ()))
+
+
+def _abort(rotation: Rotation) -> tuple[str, ...]:
+    touched = ("disable:new", "refused:new") if "apply" in rotation.intended else ()
+    staged = ("withdraw",) if rotation.intended & {"stage", "stage:accept", "stage:use"} else ()
+    return (*touched, *staged)
+
+
+def _revert(rotation: Rotation) -> tuple[str, ...]:
+    back = ("demote", *_copy(rotation), "withdraw", "deliver", "settle")
+    if rotation.plan.shape is Shape.FLEET:
+        return back
+    return (*back, "kept:old", "disable:new", "refused:new")
+
+
+def family(step: str) -> str:
+    """The step without its publication: `stage:use` is a `stage`; `disable:old` stays itself."""
+    name, _, rest = step.partition(":")
+    return name if rest in PUBLICATIONS else step
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        **dict.fromkeys(("look:stage", "look:apply"), Kind.LOOK),
+        **dict.fromkeys(("stage", "apply", "promote", "copy", "deliver", "demote", "withdraw"), Kind.EFFECT),
+        **dict.fromkeys(("disable:old", "disable:new", "retire:old"), Kind.EFFECT),
+        **dict.fromkeys(("verify:new", "verify:old", "reverify:new", "control:old", "kept:old"), Kind.PROBE),
+        **dict.fromkeys(("death:new", "death:old", "death:again", "refused:new"), Kind.PROBE),
+        "settle": Kind.SETTLE,
+        "outlive": Kind.WAIT,
+    }
+)
+
+
+def current_step(rotation: Rotation) -> str | None:
+    """The first step without its proof; None when all have theirs."""
+    return next((step for step in steps(rotation) if step not in rotation.done), None)
+
+
+def may_abort(rotation: Rotation) -> bool:
+    """Whether nobody outside can have been told of the new version yet."""
+    return rotation.direction is Direction.FORWARD and not _intended(rotation, "promote")
+
+
+def may_revert(rotation: Rotation) -> bool:
+    """Whether the old version can become current again: promoted or about to be, and not yet being ended."""
+    if rotation.direction is not Direction.FORWARD or rotation.old is None:
+        return False
+    point_of_no_return = "promote:use" if rotation.plan.shape is Shape.FLEET else "disable:old"
+    return _intended(rotation, "promote") and point_of_no_return not in rotation.intended
+
+
+def _intended(rotation: Rotation, effect: str) -> bool:
+    return any(family(step) == effect for step in rotation.intended)
+
+
+def leaving_slot(rotation: Rotation) -> str | None:
+    """The slot that nobody may use any more when the settle ends; None where none is left."""
+    if rotation.plan.shape is Shape.FLEET:
+        return None
+    if rotation.direction is Direction.REVERT:
+        return rotation.plan.slot
+    return rotation.old.slot if rotation.old else None
+
+
+def death_of(rotation: Rotation) -> Death | None:
+    """How the old version ended, as far as the stream proves it."""
+    return Death.REFUSED if "death:old" in rotation.done else None

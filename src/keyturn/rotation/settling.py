@@ -1,0 +1,74 @@
+"""When consumers and target are shown to have left the old credential: the fold of what was seen.
+
+Settling needs, of every consumer, a complete observation with all instances on the version; then a
+quiet window at the target; then the same instances once more. Any other picture starts it anew.
+"""
+
+from dataclasses import replace
+
+from keyturn.core.consumer import Grade
+from keyturn.core.errors import Corrupt
+from keyturn.rotation.events import ConsumerRule, DisuseObserved, Fact, Observed, Seen
+from keyturn.rotation.orders import current_step, family, leaving_slot
+from keyturn.rotation.state import Rotation, Settling
+
+MAX_GAP_MS = 5_000
+"""A longer hole between two samples starts the quiet window anew."""
+
+
+def illegal(fact: Fact, seq: int) -> Corrupt:
+    """The error for an event that may not follow what stands before it."""
+    return Corrupt(f"{fact.KIND} (record {seq}) may not follow what stands before it", "keyturn audit verify")
+
+
+def observed(rotation: Rotation, seq: int, fact: Observed) -> Rotation:
+    """The rotation after one look at a consumer. Raises Corrupt where no settle is under way."""
+    target, step = rotation.target_version, current_step(rotation)
+    if target is None or step is None or family(step) != "settle" or fact.version != target.version:
+        raise illegal(fact, seq)
+    settling = rotation.settling
+    seen = dict(settling.seen)
+    members = frozenset(one.id for one in fact.instances if not one.drained)
+    rule = next((rule for rule in rotation.plan.consumers if rule.name == fact.consumer), None)
+    if rule is None or not _satisfied(rule, fact, excused=fact.consumer in rotation.excused):
+        seen.pop(fact.consumer, None)
+        return replace(rotation, settling=Settling(tuple(seen.items())))
+    if settling.quiet and seen.get(fact.consumer) == members:
+        return _confirmed(rotation, step, fact.consumer)
+    seen[fact.consumer] = members
+    return replace(rotation, settling=Settling(tuple(sorted(seen.items()))))
+
+
+def _satisfied(rule: ConsumerRule, fact: Observed, *, excused: bool) -> bool:
+    if excused or not rule.reports:
+        return fact.waited_ms >= rule.grace_ms
+    return fact.complete and all(_runs_on(one, fact.version, rule.grade) for one in fact.instances)
+
+
+def _runs_on(one: Seen, version: str, grade: str) -> bool:
+    if one.drained:
+        return True
+    proven = one.grade in {Grade.HOLDS, Grade.USES} or grade == Grade.CLAIMED
+    return proven and not one.silent and one.oldest == version and one.newest == version
+
+
+def _confirmed(rotation: Rotation, step: str, consumer: str) -> Rotation:
+    confirmed = rotation.settling.confirmed | {consumer}
+    if confirmed >= {rule.name for rule in rotation.plan.consumers}:
+        return replace(rotation, done=(*rotation.done, step), settling=Settling())
+    return replace(rotation, settling=replace(rotation.settling, confirmed=confirmed))
+
+
+def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
+    """The rotation after a watch at the target. Raises Corrupt where no settle is under way."""
+    step = current_step(rotation)
+    if step is None or family(step) != "settle":
+        raise illegal(fact, seq)
+    leaving = leaving_slot(rotation)
+    enough = fact.quiet_ms >= rotation.plan.window_ms and fact.largest_gap_ms <= MAX_GAP_MS and fact.samples > 0
+    everyone = {name for name, _ in rotation.settling.seen} >= {rule.name for rule in rotation.plan.consumers}
+    if not everyone or (leaving is not None and (fact.slot != leaving or not enough)):
+        return rotation
+    if not rotation.plan.consumers:
+        return replace(rotation, done=(*rotation.done, step), settling=Settling())
+    return replace(rotation, settling=replace(rotation.settling, quiet=True, confirmed=frozenset()))
