@@ -4,7 +4,7 @@ Times are RFC 3339, durations whole milliseconds. Nothing here ever holds a valu
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
@@ -351,8 +351,8 @@ def _hints(shape: type[Any]) -> Mapping[str, object]:
 
 def _value(hint: object, raw: Any) -> object:  # noqa: ANN401 - JSON is what it is
     if get_origin(hint) is tuple:
-        inner: Any = get_args(hint)[0]
-        return tuple(_build(inner, item) if is_dataclass(inner) else item for item in raw)
+        inner: type = get_args(hint)[0]
+        return tuple(_build(inner, item) if inner.__module__ == __name__ else item for item in raw)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(raw)
     return raw
