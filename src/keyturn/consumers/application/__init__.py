@@ -1,0 +1,154 @@
+"""A consumer that reads a bundle directory and reports in a status directory.
+
+Its processes use `keyturn.client`, or whatever follows docs/formats/bundle.md and status.md.
+"""
+
+import grp
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from keyturn.consumers.application.generations import Generations
+from keyturn.consumers.application.instances import Judgement, read_statuses
+from keyturn.consumers.application.questions import Questions
+from keyturn.core.clock import Clock, SystemClock
+from keyturn.core.consumer import Delivery, Observation
+from keyturn.core.errors import Denied, NotFound, Refused, TooLarge, Unavailable
+from keyturn.core.secret import Bundle
+from keyturn.system.files import make_directory
+from keyturn.system.locks import FileLock
+from keyturn.system.processes import this_process
+
+LOCK_WAIT = 10.0
+
+
+class Application:
+    """One declared application.
+
+    Args:
+        name: the consumer's name in the manifest.
+        service: name of the service.
+        environment: its environment; part of every proof.
+        bundle_dir: where Keyturn puts what the application reads.
+        status_dir: where its processes report; None when they do not.
+        expect: how many processes there must be; None when nobody knows.
+        max_stale: seconds after which a process has taken over what was delivered.
+        grace: seconds that are waited where nothing can be shown.
+        longest_run: seconds the longest run of a process takes.
+        proof: the weakest grade that is enough to settle.
+        group: name of the group that may read the bundle; None for the owner only.
+        clock: source of time.
+    """
+
+    kind = "application"
+
+    def __init__(  # noqa: PLR0913 - one keyword per option of the manifest's table
+        self,
+        *,
+        name: str,
+        service: str,
+        environment: str,
+        bundle_dir: Path,
+        status_dir: Path | None = None,
+        expect: int | None = None,
+        max_stale: float = 30.0,
+        grace: float = 0.0,
+        longest_run: float = 0.0,
+        proof: Literal["holds", "claimed"] = "holds",
+        group: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self.max_stale = max_stale
+        self.grace = grace
+        self.longest_run = longest_run
+        self.proof = proof
+        self.reports = status_dir is not None
+        self._environment = environment
+        self._bundle_dir = bundle_dir
+        self._status_dir = status_dir
+        self._expect = expect
+        self._group = group
+        self._clock = clock or SystemClock()
+        self._generations = Generations(bundle_dir, service=service, environment=environment, consumer=name)
+        self._questions = Questions(bundle_dir.parent, self._clock)
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Put the version where the consumer reads it; every other secret there stays as it is.
+
+        Raises:
+            FenceLost: a later delivery of this secret lies there.
+            Conflict: another version lies there under the same fence, or something that is not ours.
+            Denied, Unavailable: it was not delivered; what lay there still does.
+        """
+        group = self._group_id()
+        self._prepare(group)
+        with self._locked():
+            if self._generations.put(delivery, group):
+                self._questions.ask(self._generations.present(), group)
+
+    def delivered(self, secret: str) -> str | None:
+        """The version that lies there now, None when there is none."""
+        index = self._generations.index()
+        entry = index.secrets.get(secret) if index else None
+        return entry.version if entry else None
+
+    def observe(self, secret: str, versions: Mapping[str, Bundle]) -> Observation:
+        """The instances and their versions of this secret.
+
+        Grade `holds` needs a proof in state in-use, of the version that the instance names as its
+        oldest, under a nonce that was asked since the present generation lies there.
+        """
+        generation = self._generations.present()
+        if self._status_dir is None or generation is None:
+            why = "nothing is delivered yet" if self._status_dir else "its processes do not report"
+            return Observation((), self._expect, complete=False, notes=(why,))
+        group = self._group_id()
+        with self._locked():
+            challenge = self._questions.standing(generation, group)
+        try:
+            statuses, notes = read_statuses(self._status_dir)
+        except NotFound:
+            return Observation((), self._expect, complete=False, notes=(f"{self._status_dir} is not there",))
+        except TooLarge as error:
+            return Observation((), self._expect, complete=False, notes=(error.message,))
+        judgement = Judgement(
+            environment=self._environment,
+            secret=secret,
+            versions=versions,
+            delivered=self.delivered(secret),
+            challenge=challenge,
+            now=self._clock.now().wall,
+            here=this_process(),
+        )
+        observation = judgement.observation(statuses, notes, self._expect)
+        judgement.forget_gone(self._status_dir)
+        if judgement.all_answered(statuses) or self._questions.outlived(challenge):
+            with self._locked():
+                self._questions.ask_again(challenge, generation, group)
+        return observation
+
+    def _prepare(self, group: int | None) -> None:
+        """Make the directories whose parents are there already: a wrong path is not made to exist."""
+        make_directory(self._bundle_dir.parent, mode=0o750 if group is not None else 0o700, group=group)
+        if self._status_dir is not None:
+            make_directory(self._status_dir, mode=0o770 if group is not None else 0o700, group=group)
+
+    def _group_id(self) -> int | None:
+        if self._group is None:
+            return None
+        try:
+            return grp.getgrnam(self._group).gr_gid
+        except KeyError:
+            raise Denied(f"there is no group {self._group!r} on this host", f"groupadd {self._group}") from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Deliveries to one consumer one after the other, whichever process makes them."""
+        path = self._bundle_dir.parent / f".{self._bundle_dir.name}.lock"
+        try:
+            with FileLock(path, wait=LOCK_WAIT):
+                yield
+        except Refused as error:
+            raise Unavailable(error.message, error.remedy) from None
