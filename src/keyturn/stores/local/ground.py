@@ -1,0 +1,157 @@
+"""What the vault stands on: a private file in a private directory on a file system with working locks."""
+
+import os
+import re
+import secrets
+import stat
+from base64 import b64decode
+from pathlib import Path
+
+from keyturn.core.errors import Conflict, Corrupt, Denied, Unsupported
+from keyturn.stores.local.sealing import KEY_BYTES
+from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory, read_file, typed_errors, write_atomic
+
+_KEY_FILE_LIMIT = 256
+_NETWORK = re.compile(
+    r"(nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|coda|lustre|ocfs2|gfs2|gpfs|glusterfs|fuse\.(?!fuse-overlayfs).*)\Z"
+)
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The type of the file system that holds the resolved `path`, by the text of /proc/self/mountinfo (proc(5))."""
+    best, kind = "", "unknown"
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), before.split()[4])
+        if path.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind
+
+
+def check_file_system(path: Path, mounts: str) -> None:
+    """Refuse a network file system: its locks and its fsync do not hold what SQLite rests on.
+
+    Raises:
+        Unsupported: names the file system.
+    """
+    kind = file_system(path.resolve(), mounts)
+    if _NETWORK.match(kind):
+        raise Unsupported(f"{path} lies on {kind}, a network file system", "keep vault and state on a local disk")
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory (0700) unless it is there, and check that it may hold a vault.
+
+    Raises:
+        Denied, NotFound, Unavailable, Unsupported: it may not, or cannot be made.
+    """
+    make_directory(directory)
+    check(directory)
+
+
+def check(directory: Path) -> None:
+    """Check a directory that holds, or will hold, a vault or its anchor.
+
+    Raises:
+        NotFound: it is not there.
+        Denied: a link, somebody else's, or open to others.
+        Unsupported: on a network file system.
+    """
+    with Directory(directory, private=OPEN_TO_OTHERS), typed_errors(str(directory)):
+        check_file_system(directory, Path("/proc/self/mountinfo").read_text())
+
+
+def check_vault(path: Path) -> None:
+    """Check the vault file and its directory.
+
+    The file is looked at by name, never opened: closing a second descriptor would drop the POSIX locks
+    that SQLite holds on it for another thread (fcntl(2)).
+
+    Raises:
+        NotFound, Denied, Unsupported: it is missing, or open to others than us.
+    """
+    with Directory(path.parent, private=OPEN_TO_OTHERS) as directory, typed_errors(str(path)):
+        status = os.stat(path.name, dir_fd=directory.fd, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise Denied(f"{path} is not a regular file", "remove the link, and put the vault itself there")
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise Denied(f"{path} belongs to user {status.st_uid}", f"chown it to user {os.geteuid()}")
+    if status.st_mode & OPEN_TO_OTHERS:
+        raise Denied(f"{path} has mode {stat.S_IMODE(status.st_mode):04o}", f"chmod 600 {path}")
+
+
+def make_key_file(path: Path) -> None:
+    """Write a new key file (32 random bytes as hex, 0600), unless one is there already.
+
+    Raises:
+        Denied, NotFound, Unavailable: it could not be written.
+    """
+    if not stands(path):
+        write_atomic(path, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n", mode=0o600)
+
+
+def read_key_file(path: Path) -> bytes:
+    """The 32 bytes of a key file: 64 hex digits or base64, with or without a line break at the end.
+
+    Raises:
+        NotFound, Denied, Unavailable: it cannot be read, or others can read it too.
+        Corrupt: it holds something else.
+    """
+    return _decode_key(read_file(path, _KEY_FILE_LIMIT, private=OPEN_TO_OTHERS).strip(), path)
+
+
+def _decode_key(text: bytes, path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(text.decode()) if len(text) == 2 * KEY_BYTES else b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise Corrupt(f"{path} is not a key file", "it holds 32 random bytes as hex or base64, and nothing else")
+    return key
+
+
+def stands(path: Path) -> bool:
+    """Whether anything has that name, a dangling link included.
+
+    Raises:
+        Denied, NotFound, Unavailable: its directory cannot be looked at.
+    """
+    with Directory(path.parent, follow=True) as directory, typed_errors(str(path)):
+        try:
+            os.stat(path.name, dir_fd=directory.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def touch(path: Path) -> None:
+    """Make an empty file (0600) that was not there before.
+
+    Raises:
+        Denied, NotFound, Unavailable: it could not be made.
+    """
+    with Directory(path.parent, private=OPEN_TO_OTHERS) as directory, typed_errors(str(path)):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(path.name, flags, 0o600, dir_fd=directory.fd))
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Give the draft its name, durably, unless something has it.
+
+    Raises:
+        Conflict: something has it.
+        Denied, Unavailable: it could not be done.
+    """
+    with Directory(path.parent, private=OPEN_TO_OTHERS) as directory, typed_errors(str(path)):
+        try:
+            os.link(draft.name, path.name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd, follow_symlinks=False)
+        except FileExistsError:
+            raise taken(path) from None
+        os.unlink(draft.name, dir_fd=directory.fd)
+        os.fsync(directory.fd)
+
+
+def taken(path: Path) -> Conflict:
+    """The error for a path where something stands already."""
+    return Conflict(f"{path} is there already", "open it, or choose another path")
