@@ -1,0 +1,1 @@
+"""The project's machinery: runs tests, gates and mutants. Not part of the wheel."""

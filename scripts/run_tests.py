@@ -1,0 +1,102 @@
+"""Runs every suite in one pytest, times each folder, and looks whether anything was left behind.
+
+The last line is for scripts: `suites run=unit,live,... missing=name(reason),...`. A suite whose real
+parts are not on this machine is named there, and with CI set that is a failure.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from scripts import leftovers, parts
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITES = ("unit", "contract", "gates", "mutants", "live", "cli", "crash", "e2e")
+"""In the order in which they run: what is quick and pure first."""
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "contract": ("postgresql",),
+    "live": ("postgresql",),
+    "cli": ("postgresql",),
+    "crash": ("postgresql",),
+    "e2e": ("postgresql", "iproute2"),
+}
+
+
+def has_tests(folder: Path) -> bool:
+    """Whether there is a file of tests anywhere in `folder`."""
+    return any(folder.rglob("test_*.py"))
+
+
+def choose(root: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The suites that can run here, and those that cannot with the reason."""
+    run: list[str] = []
+    missing: dict[str, str] = {}
+    for suite in wanted or SUITES:
+        if not has_tests(root / "tests" / suite):
+            if wanted:
+                missing[suite] = "no tests"
+            continue
+        absent = [part for part in NEEDS.get(suite, ()) if not parts.present(part)]
+        if absent:
+            missing[suite] = "+".join(absent)
+        else:
+            run.append(suite)
+    return run, missing
+
+
+def unknown_folders(root: Path) -> list[str]:
+    """Folders of tests that no suite names: they would never run."""
+    folders = (path for path in (root / "tests").iterdir() if path.is_dir())
+    return sorted(path.name for path in folders if path.name not in SUITES and has_tests(path))
+
+
+def closing_line(run: Sequence[str], missing: Mapping[str, str]) -> str:
+    """The line that a script reads."""
+    reasons = ",".join(f"{suite}({reason})" for suite, reason in missing.items())
+    return f"suites run={','.join(run)} missing={reasons}"
+
+
+def run_pytest(root: Path, suites: Sequence[str], options: Sequence[str]) -> tuple[int, list[str]]:
+    """The exit code of pytest, and what it left behind. Every temporary file lies in one folder, which goes."""
+    before = leftovers.tree_state(root)
+    with tempfile.TemporaryDirectory(prefix="keyturn-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch).chmod(0o711)  # a database server under another user passes through, and lists nothing
+        environment = {
+            **os.environ,
+            "TMPDIR": scratch,
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(Path(scratch, "hypothesis")),
+        }
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "scripts.timing", *options]
+        command += [f"tests/{suite}" for suite in suites]
+        status = subprocess.run(command, cwd=root, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+        left = [*leftovers.end_orphans(), *leftovers.in_folder(Path(scratch))]
+    return status, [*left, *leftovers.new_in_tree(before, leftovers.tree_state(root))]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0 when everything that ran passed and nothing was left behind."""
+    parser = argparse.ArgumentParser(description="Run the suites.")
+    parser.add_argument("suites", nargs="*", help=f"of {', '.join(SUITES)}; default: all that exist")
+    parser.add_argument("--pytest", action="append", default=[], metavar="OPTION", help="passed on, may be repeated")
+    given = parser.parse_args(arguments)
+    with suppress(OSError):
+        leftovers.adopt_orphans()
+    run, missing = choose(ROOT, given.suites)
+    status, left = run_pytest(ROOT, run, given.pytest) if run else (5, [])
+    for line in (f"left behind: {line}" for line in left):
+        print(line)
+    for folder in (strangers := unknown_folders(ROOT)):
+        print(f"tests/{folder} belongs to no suite")
+    print(closing_line(run, missing))
+    red = status or left or strangers or (missing and os.environ.get("CI"))
+    return (status or 1) if red else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
