@@ -1,0 +1,5 @@
+"""PostgreSQL: two log-in roles that take turns, members of one owner role that owns everything."""
+
+from keyturn.rotators.postgres.rotator import Postgres
+
+__all__ = ["Postgres"]

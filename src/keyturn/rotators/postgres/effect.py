@@ -1,0 +1,78 @@
+"""One change of one role, in one transaction, at most once and never after a later one."""
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from keyturn.core.errors import Conflict, FenceLost, NotFound
+from keyturn.rotators.postgres.mark import Mark
+from keyturn.system.postgres import Session, answers, begin
+
+_ROLE = """
+SELECT rolcanlogin, shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles WHERE rolname = %s
+"""
+DURABLE = """
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') <> 'remote_apply'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What is to become of a role: `change` follows its name in ALTER ROLE; then `enabled` holds."""
+
+    role: str
+    mark: Mark
+    change: sql.Composable
+    enabled: bool
+
+    def carry_out(self, session: Session, seconds: float) -> None:
+        """Change the role, unless this effect or a later one stands there already.
+
+        Raises:
+            FenceLost: a later effect stands there.
+            Conflict: the role is not ours, or was changed by somebody else.
+            NotFound: there is no such role.
+            OutcomeUnknown: the commit was sent and not answered.
+            Unavailable, Denied, Unsupported: nothing was changed.
+        """
+        what = f"changing role {self.role}"
+        with answers(what):
+            begin(session, seconds)
+            session.execute(DURABLE)
+            lock(session, self.role)
+            done = self._done(session)
+        if not done:
+            with answers(what):
+                role = sql.Identifier(self.role)
+                session.execute(sql.SQL("ALTER ROLE {} {}").format(role, self.change))
+                session.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(str(self.mark))))
+            with answers(what, sent=True):
+                session.execute("COMMIT")
+
+    def _done(self, session: Session) -> bool:
+        row = session.execute(_ROLE, (self.role,)).fetchone()
+        if row is None:
+            raise NotFound(f"there is no role {self.role}", f"keyturn provision {self.mark.secret}")
+        enabled, comment = row
+        stored = Mark.parse(comment)
+        if stored is None or not stored.same_owner(self.mark):
+            raise foreign(self.role, stored)
+        if stored.fence > self.mark.fence:
+            raise FenceLost(f"role {self.role} carries a later effect ({stored.fence}, this one is {self.mark.fence})")
+        if stored.fence == self.mark.fence and enabled != self.enabled:
+            raise Conflict(
+                f"role {self.role} was changed by somebody else: it {'may' if enabled else 'may not'} log in",
+                f"keyturn status {self.mark.secret}",
+            )
+        return stored.fence == self.mark.fence
+
+
+def lock(session: Session, role: str) -> None:
+    """Wait for everybody else who changes this role; held until the transaction ends."""
+    session.execute("SELECT pg_advisory_xact_lock(hashtextextended('keyturn role ' || %s, 0))", (role,))
+
+
+def foreign(role: str, stored: Mark | None) -> Conflict:
+    """The role is not ours; nothing is ever taken over silently."""
+    whose = f"belongs to {stored.service} {stored.environment} {stored.secret}" if stored else "was not made by Keyturn"
+    return Conflict(f"role {role} {whose}", "name two other roles in the manifest; existing ones are not taken over")

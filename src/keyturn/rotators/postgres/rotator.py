@@ -1,0 +1,292 @@
+"""The rotator of kind `postgres`. What an administrator prepares: docs/targets/postgres.md."""
+
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from keyturn.core.clock import rfc3339
+from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable, Unsupported
+from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
+from keyturn.core.rotator import Session as Seen
+from keyturn.core.secret import Bundle, SecretValue
+from keyturn.rotators.postgres.effect import Effect
+from keyturn.rotators.postgres.mark import Mark
+from keyturn.rotators.postgres.provision import provision
+from keyturn.rotators.postgres.target import Target
+from keyturn.system import postgres
+from keyturn.system.postgres import LogInRefused, Server, Session, SessionRefused, answers, begin
+from keyturn.system.scram import is_verifier, verifier
+
+Connect = Callable[[Server, Bundle], Session]
+
+PASSWORD_LENGTH = 40
+"""Of 62 letters and digits: 238 bits, in an alphabet that no URL, shell, file or SASLprep changes."""
+_ALPHABET = string.ascii_letters + string.digits
+
+_LOOK = """
+SELECT r.rolcanlogin, shobj_description(r.oid, 'pg_authid'),
+       (SELECT count(*) FROM pg_catalog.pg_stat_activity a
+         WHERE a.usename = r.rolname AND a.application_name <> %(application)s)
+  FROM pg_catalog.pg_roles r WHERE r.rolname = %(slot)s
+"""
+_SAMPLE = """
+SELECT host(client_addr), application_name, backend_start, pid FROM pg_catalog.pg_stat_activity
+ WHERE usename = %(slot)s AND application_name <> %(application)s ORDER BY pid
+"""
+_RIGHT_TO_SEE = "SELECT pg_has_role('pg_read_all_stats', 'usage')"
+_STANDBY = "SELECT pg_is_in_recovery()"
+
+
+class Postgres:
+    """Two log-in roles of one cluster, used in turn.
+
+    Args:
+        admin: reads the admin bundle (`username`, `password`) anew for each connection.
+        connect: opens one connection; the crash harness wraps it.
+        hosts, dbname, owner_role, roles, sslmode, sslrootcert, connect_timeout, deadline, probe,
+            secret, service, environment: see `Target`.
+    """
+
+    kind = "postgres"
+    shape = Shape.OUTSIDE
+    overlap = Overlap.TWO_CREDENTIALS
+    fenced = True
+
+    def __init__(  # noqa: PLR0913  # the options of a manifest's table, one by one
+        self,
+        *,
+        hosts: Sequence[tuple[str, int]],
+        dbname: str,
+        owner_role: str,
+        roles: Sequence[str],
+        secret: str,
+        service: str,
+        environment: str,
+        admin: Callable[[], Bundle],
+        sslmode: str = "verify-full",
+        sslrootcert: str | None = None,
+        connect_timeout: float = 5.0,
+        deadline: float = 15.0,
+        probe: str | None = None,
+        connect: Connect = postgres.connect,
+    ) -> None:
+        self._target = Target(
+            hosts=tuple(hosts),
+            dbname=dbname,
+            owner_role=owner_role,
+            roles=tuple(roles),
+            secret=secret,
+            service=service,
+            environment=environment,
+            sslmode=sslmode,
+            sslrootcert=sslrootcert,
+            connect_timeout=connect_timeout,
+            deadline=deadline,
+            probe=probe,
+        )
+        self.slots = self._target.roles
+        self._read_admin = admin
+        self._connect = connect
+        self._watching: dict[Server, Session] = {}
+
+    def close(self) -> None:
+        """Close the connections that `sample` keeps; the rotator may be used again."""
+        while self._watching:
+            self._watching.popitem()[1].close()
+
+    def slot_of(self, bundle: Bundle) -> str:
+        """The slot whose role the bundle names. Raises Conflict when it names another role."""
+        for slot in self.slots:
+            if bundle.get("username") == SecretValue(slot):
+                return slot
+        raise Conflict(f"the bundle belongs to neither {self.slots[0]} nor {self.slots[1]}")
+
+    def generate(self, slot: str) -> Bundle:
+        """A new password for the slot, of 40 random letters and digits."""
+        self._check(slot)
+        return Bundle(
+            {"username": slot, "password": "".join(secrets.choice(_ALPHABET) for _ in range(PASSWORD_LENGTH))}
+        )
+
+    def coordinates(self) -> Mapping[str, str]:
+        """`host` and `port` of the first host, `dbname`, and `hosts` with all of them."""
+        servers = self._target.servers
+        host = f"[{servers[0].host}]" if ":" in servers[0].host else servers[0].host
+        return {
+            "host": host,
+            "port": str(servers[0].port),
+            "dbname": self._target.dbname,
+            "hosts": ",".join(server.node for server in servers),
+        }
+
+    def look(self, slot: str) -> SlotLook:
+        """The role on every declared host: `enabled` if on any, sessions of all added up."""
+        self._check(slot)
+        looks = [self._look(server, slot) for server in self._target.servers]
+        return SlotLook(
+            slot,
+            exists=any(look.exists for look in looks),
+            enabled=any(look.enabled for look in looks),
+            sessions=sum(look.sessions for look in looks),
+            fence=max((look.fence for look in looks if look.fence is not None), default=None),
+        )
+
+    def apply(self, bundle: Bundle, fence: int) -> None:
+        """Let the role log in with the bundle's password; only its SCRAM verifier goes to the server.
+
+        Raises:
+            FenceLost, Conflict, NotFound, OutcomeUnknown, Unavailable, Denied, Unsupported: see `Effect`.
+        """
+        slot, check = self.slot_of(bundle), verifier(bundle["password"])
+        if not is_verifier(check):
+            raise Unsupported("what was made of the password is no SCRAM verifier, and would be taken as plaintext")
+        self._effect(slot, sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(check)), fence, enabled=True)
+
+    def disable(self, slot: str, fence: int) -> None:
+        """NOLOGIN: the right password is then told so, and a wrong one still is not (the proof of death)."""
+        self._check(slot)
+        self._effect(slot, sql.SQL("NOLOGIN"), fence, enabled=False)
+
+    def accepts(self, bundle: Bundle) -> Probe:
+        """One log-in at every declared host: ACCEPTED or REFUSED only when all of them say so."""
+        self.slot_of(bundle)
+        probes = [self._log_in(server, bundle) for server in self._target.servers]
+        answers_given = {probe.answer for probe in probes}
+        if len(answers_given) == 1:
+            return Probe(probes[0].answer, "; ".join(probe.detail for probe in probes))
+        worst = Answer.UNREACHABLE if Answer.UNREACHABLE in answers_given else Answer.UNUSABLE
+        return Probe(worst, "; ".join(f"{probe.answer}: {probe.detail}" for probe in probes))
+
+    def sample(self, slot: str) -> Sample:
+        """The sessions of the role on every declared host, without those that carry our own name."""
+        self._check(slot)
+        seen: list[Seen] = []
+        blind = {f"sessions that call themselves {self._target.application}", "servers that are not declared"}
+        for server in self._target.servers:
+            sessions, sees_all = self._sample(server, slot)
+            seen += sessions
+            if not sees_all:
+                blind.add("address and age of sessions: the admin role is no member of pg_read_all_stats")
+        nodes = tuple(server.node for server in self._target.servers)
+        return Sample(tuple(seen), nodes, tuple(sorted(blind)))
+
+    def provision(self) -> tuple[str, ...]:
+        """Create owner role and both log-in roles, without a password, where they are missing."""
+        with closing(self._primary()) as session:
+            return provision(session, self._target)
+
+    def _check(self, slot: str) -> None:
+        if slot not in self.slots:
+            raise NotFound(f"there is no slot {slot!r:.80}, only {self.slots[0]} and {self.slots[1]}")
+
+    def _admin(self, server: Server) -> Session:
+        try:
+            return self._connect(server, self._read_admin())
+        except (LogInRefused, SessionRefused) as error:
+            raise Denied(
+                f"the admin credential of {self._target.secret}: {error.message}",
+                error.remedy or "keyturn set the admin secret to what the server accepts",
+            ) from None
+
+    def _primary(self) -> Session:
+        """An admin session on the server that takes writes."""
+        failure: AdapterError = Unavailable("every declared host is a standby")
+        for server in self._target.servers:
+            try:
+                session = self._admin(server)
+            except Unavailable as error:
+                failure = error
+                continue
+            try:
+                with answers(f"asking {server.node} whether it takes writes"):
+                    standby = _only(session.execute(_STANDBY))[0]
+            except AdapterError as error:
+                session.close()
+                failure = error
+                continue
+            if not standby:
+                return session
+            session.close()
+        raise failure
+
+    def _effect(self, slot: str, change: sql.Composable, fence: int, *, enabled: bool) -> None:
+        effect = Effect(slot, self._target.mark.at(fence), change, enabled)
+        with closing(self._primary()) as session:
+            effect.carry_out(session, self._target.deadline)
+
+    def _look(self, server: Server, slot: str) -> SlotLook:
+        with closing(self._admin(server)) as session, answers(f"looking at role {slot} on {server.node}"):
+            begin(session, self._target.deadline)
+            row = session.execute(_LOOK, {"slot": slot, "application": self._target.application}).fetchone()
+        if row is None:
+            return SlotLook(slot, exists=False, enabled=False, sessions=0, fence=None)
+        mark = Mark.parse(row[1])
+        ours = mark is not None and mark.same_owner(self._target.mark)
+        return SlotLook(
+            slot,
+            exists=True,
+            enabled=row[0],
+            sessions=row[2],
+            fence=(mark.fence or None) if mark and ours else None,
+        )
+
+    def _log_in(self, server: Server, bundle: Bundle) -> Probe:
+        try:
+            with closing(self._connect(server, bundle)) as session:
+                return self._use(server, session)
+        except LogInRefused as error:
+            return Probe(Answer.REFUSED, error.message)
+        except Unavailable as error:
+            return Probe(Answer.UNREACHABLE, error.message)
+        except AdapterError as error:
+            return Probe(Answer.UNUSABLE, error.message)
+
+    def _use(self, server: Server, session: Session) -> Probe:
+        """What a consumer does after its log-in: be the owner, and be allowed what the probe says."""
+        with answers(f"using a session on {server.node}"):
+            begin(session, self._target.deadline)
+            current = _only(session.execute("SELECT session_user, current_user"))
+            if current[1] != self._target.owner_role:
+                return Probe(Answer.UNUSABLE, f"{server.node} made the session {current[1]}, not the owner role")
+            if self._target.probe is not None:
+                # Prepared: PostgreSQL then takes one statement and no more, so that a probe cannot commit.
+                session.execute(self._target.probe.encode(), prepare=True)
+            session.execute("ROLLBACK")
+        return Probe(Answer.ACCEPTED, f"{server.node} gave a session as {current[0]}, {current[1]}")
+
+    def _sample(self, server: Server, slot: str) -> tuple[list[Seen], bool]:
+        session = self._watching.pop(server, None) or self._admin(server)
+        session.deadline = time.monotonic() + self._target.deadline
+        try:
+            with answers(f"sampling role {slot} on {server.node}"):
+                begin(session, self._target.deadline)
+                sees_all = bool(_only(session.execute(_RIGHT_TO_SEE))[0])
+                rows = session.execute(_SAMPLE, {"slot": slot, "application": self._target.application}).fetchall()
+                session.execute("COMMIT")
+        except BaseException:
+            session.close()
+            raise
+        self._watching[server] = session
+        return [_seen(row, sees_all=sees_all) for row in rows], sees_all
+
+
+def _only(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:
+    row = cursor.fetchone()
+    assert row is not None
+    return row
+
+
+def _seen(row: tuple[Any, ...], *, sees_all: bool) -> Seen:
+    address, application, since, pid = row
+    return Seen(
+        address or ("local" if sees_all else "not shown"),
+        application or "",
+        rfc3339(since) if since else "",
+        pid,
+    )

@@ -1,0 +1,92 @@
+"""Where the credential is used: the declared servers of one PostgreSQL cluster, and the names in it."""
+
+import re
+from dataclasses import dataclass, field
+
+from keyturn.core.errors import UsageError
+from keyturn.rotators.postgres.mark import Mark
+from keyturn.system.postgres import SSL_MODES, Server
+
+SLOTS = 2
+_NAME_BYTES = 63
+_ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]*", re.ASCII)
+_RESERVED = re.compile(r"pg_.*|public|none|current_role|current_user|session_user", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the manifest says of one PostgreSQL secret.
+
+    Args:
+        hosts: the servers of one cluster as (host, port): one primary, any number of its replicas.
+        dbname: the database that the consumers use.
+        owner_role: the NOLOGIN role that owns everything and that every session becomes.
+        roles: the two log-in roles.
+        sslmode, sslrootcert: as in libpq; never `allow` or `prefer`.
+        connect_timeout: seconds for one log-in.
+        deadline: seconds for one connection with all that is asked on it.
+        probe: one statement that a consumer must be allowed to run, rolled back afterwards.
+        secret, service, environment: whose the roles are; stands in their COMMENT.
+
+    Raises:
+        UsageError: a name that PostgreSQL would cut, reserve or fold, or a mode that falls back to plaintext.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    dbname: str
+    owner_role: str
+    roles: tuple[str, ...]
+    secret: str
+    service: str
+    environment: str
+    sslmode: str = "verify-full"
+    sslrootcert: str | None = None
+    connect_timeout: float = 5.0
+    deadline: float = 15.0
+    probe: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for role in (self.owner_role, *self.roles):
+            _check_role(role)
+        if len(self.roles) != SLOTS or len({self.owner_role, *self.roles}) != 1 + SLOTS:
+            raise UsageError("owner_role and the two roles must be three different roles")
+        if not self.hosts:
+            raise UsageError("a PostgreSQL target needs at least one host")
+        if self.sslmode not in SSL_MODES:
+            raise UsageError(f"sslmode {self.sslmode!r:.40} is not one of {', '.join(SSL_MODES)}", "use verify-full")
+        for word in (self.service, self.environment):
+            if not _WORD.fullmatch(word):
+                raise UsageError(f"{word!r:.80} cannot stand in a role's comment", "use letters, digits, . _ and -")
+
+    @property
+    def application(self) -> str:
+        """What the server's views call our own sessions; PostgreSQL keeps 63 bytes of it."""
+        return f"keyturn/{self.secret}"[:_NAME_BYTES]
+
+    @property
+    def mark(self) -> Mark:
+        """The owner's half of the comment on our roles."""
+        return Mark(self.service, self.environment, self.secret)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every declared host."""
+        return tuple(
+            Server(
+                host,
+                port,
+                self.dbname,
+                self.application,
+                self.sslmode,
+                self.sslrootcert,
+                self.connect_timeout,
+                self.deadline,
+            )
+            for host, port in self.hosts
+        )
+
+
+def _check_role(role: str) -> None:
+    if not _ROLE.fullmatch(role) or len(role) > _NAME_BYTES or _RESERVED.fullmatch(role):
+        raise UsageError(f"{role!r:.80} is not a name for a role", "use up to 63 letters, digits and _")

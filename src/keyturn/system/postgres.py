@@ -1,0 +1,265 @@
+"""One connection to one PostgreSQL server, with a deadline on everything and a typed answer to every failure.
+
+libpq gives no SQLSTATE for a log-in that fails, and its text is translated by the server. So the
+verbosity of its errors is set to "SQLSTATE only" before the log-in starts: what is left of the
+server's words is five characters, which no locale changes and which hold no value of a secret.
+"""
+
+import ctypes
+import ctypes.util
+import importlib
+import math
+import re
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import RV, PQGen
+from psycopg.conninfo import make_conninfo
+from psycopg.pq.abc import PGconn
+from psycopg.rows import TupleRow
+
+from keyturn.core.errors import (
+    AdapterError,
+    Conflict,
+    Denied,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+    Unsupported,
+)
+from keyturn.core.secret import Bundle
+
+SSL_MODES: Final = ("verify-full", "verify-ca", "require", "disable")
+"""What may be asked for. `allow` and `prefer` are left out: they fall back to plaintext without a word."""
+
+_SQLSTATE_ONLY = 3  # PQERRORS_SQLSTATE in libpq-fe.h
+_LOG_IN_STATE = re.compile(r":  ([0-9A-Z]{5})\s*\Z")
+_TLS = re.compile(r"\b(SSL|TLS|certificate)\b", re.IGNORECASE)
+_LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
+_BUSY = ("57014", "55P03", "53", "40")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How to reach one server. Times are in seconds; `application` is what the server's views call us.
+
+    `sslrootcert` is the file with the authorities to trust; None means the host's own.
+    """
+
+    host: str
+    port: int
+    dbname: str
+    application: str
+    sslmode: str = "verify-full"
+    sslrootcert: str | None = None
+    connect_timeout: float = 5.0
+    deadline: float = 15.0
+
+    @property
+    def node(self) -> str:
+        """`host:port`, as people write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class LogInRefused(Denied):
+    """The server's authentication answer was no: wrong password, or a role that may not log in."""
+
+
+class SessionRefused(Denied):
+    """The credential was not what it turned on, and yet no session came of it."""
+
+
+class Untrusted(Unavailable):
+    """The server could not show by TLS that it is the one that was asked for."""
+
+
+class Session(psycopg.Connection[TupleRow]):
+    """A psycopg connection whose every wait ends at `deadline` (monotonic seconds)."""
+
+    deadline = math.inf
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait for the server as psycopg does, but never beyond the deadline."""
+        left = max(0.0, self.deadline - time.monotonic())
+        bounded = min(left, math.inf if timeout is None else timeout)
+        return super().wait(gen, interval, None if math.isinf(bounded) else bounded)
+
+
+def connect(server: Server, credential: Bundle) -> Session:
+    """Log in with the bundle's `username` and `password`; one attempt, in autocommit mode.
+
+    The password goes only to a server that asks for SCRAM-SHA-256: one that lets anybody in, or
+    asks for the plaintext, is refused by us (libpq's `require_auth`).
+
+    Raises:
+        LogInRefused: SQLSTATE 28P01, or 28000 after the password was checked.
+        SessionRefused: authenticated, then turned away (53300, 42501, 3D000), or not let in to
+            authenticate at all (28000 from pg_hba.conf).
+        Untrusted: TLS could not be set up as asked; nothing went over the line in plaintext.
+        Unavailable: no answer before the deadline, or none that belongs to a log-in.
+    """
+    started = time.monotonic()
+    pgconn = pq.PGconn.connect_start(
+        make_conninfo(
+            "", user=credential["username"].reveal(), password=credential["password"].reveal(), **_options(server)
+        ).encode()
+    )
+    _answer_in_sqlstate(pgconn)
+    if not _logged_in(pgconn, started + server.connect_timeout):
+        pgconn.finish()
+        raise Unavailable(f"{server.node} did not answer within {server.connect_timeout:g} s")
+    if pgconn.status != pq.ConnStatus.OK:
+        failure = _log_in_failure(server, pgconn)
+        pgconn.finish()
+        raise failure
+    pgconn.nonblocking = 1
+    session = Session(pgconn)
+    session.deadline = started + server.deadline
+    session.autocommit = True
+    session.prepare_threshold = None
+    return session
+
+
+@contextmanager
+def answers(what: str, *, sent: bool = False) -> Iterator[None]:
+    """Raise psycopg's errors as ours.
+
+    Args:
+        what: what is being done, for the message.
+        sent: whether the effect may stand although no reply comes.
+
+    Raises:
+        OutcomeUnknown: the line broke after `sent`.
+        Unavailable, Denied, NotFound, Conflict, Unsupported: by SQLSTATE; nothing was changed.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _translated(error, what, sent=sent) from None
+
+
+def begin(session: Session, seconds: float) -> None:
+    """Open a transaction that the server itself gives up after `seconds` of work or of silence."""
+    limit = max(1, int(seconds * 1000))
+    session.execute(
+        f"BEGIN; SET LOCAL statement_timeout = {limit}; "
+        f"SET LOCAL idle_in_transaction_session_timeout = {limit}".encode()
+    )
+
+
+def _options(server: Server) -> dict[str, str | int | None]:
+    """Everything libpq would otherwise take from the environment or the home directory."""
+    tls = server.sslmode != "disable"
+    return {
+        "host": server.host,
+        "hostaddr": "",
+        "port": server.port,
+        "dbname": server.dbname,
+        "application_name": server.application,
+        "options": "",
+        "service": None,
+        "sslmode": server.sslmode,
+        "sslrootcert": (server.sslrootcert or "system") if tls else "",
+        "sslcertmode": "disable",
+        "gssencmode": "disable",
+        "require_auth": "scram-sha-256",
+        "target_session_attrs": "any",
+        "client_encoding": "utf8",
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(server.deadline * 1000),
+    }
+
+
+def _libpq() -> ctypes.CDLL:
+    """The libpq that psycopg itself uses: a symbol is looked up in its module and in what that loads."""
+    if pq.__impl__ == "python":
+        return ctypes.CDLL(ctypes.util.find_library("pq"))
+    return ctypes.CDLL(importlib.import_module(pq.PGconn.__module__).__file__)
+
+
+def _answer_in_sqlstate(pgconn: PGconn) -> None:
+    pointer = pgconn.pgconn_ptr  # type: ignore[attr-defined]  # documented, but not in psycopg's protocol
+    _libpq().PQsetErrorVerbosity(ctypes.c_void_p(pointer), ctypes.c_int(_SQLSTATE_ONLY))
+
+
+def _logged_in(pgconn: PGconn, until: float) -> bool:
+    """Drive the log-in to its end, good or bad; False when `until` (monotonic) comes first."""
+    wanted = pq.PollingStatus.WRITING
+    while pgconn.status != pq.ConnStatus.BAD:
+        ready = select.poll()
+        ready.register(pgconn.socket, select.POLLIN if wanted == pq.PollingStatus.READING else select.POLLOUT)
+        if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+            return False
+        wanted = pq.PollingStatus(pgconn.connect_poll())
+        if wanted not in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
+            return True
+    return True
+
+
+def _log_in_failure(server: Server, pgconn: PGconn) -> AdapterError:
+    """What the end of a log-in means.
+
+    28000 is said of a role that may not log in, after the password was found right, but also by
+    pg_hba.conf before any password: whether one was asked for tells them apart.
+    """
+    text = pgconn.get_error_message()
+    found = _LOG_IN_STATE.search(text)
+    if found is None:
+        return _libpq_failure(server, text)
+    state, asked = found[1], pgconn.used_password
+    if asked and state in {"28P01", "28000"}:
+        return LogInRefused(f"{server.node} refused the log-in ({state})")
+    if asked or state in {"28000", "28P01"}:
+        return SessionRefused(f"{server.node} gave no session ({state})", _SESSION_REMEDY.get(state, ""))
+    return Unavailable(f"{server.node} takes no log-in now ({state})")
+
+
+_SESSION_REMEDY = {
+    "28000": "let pg_hba.conf ask this role for scram-sha-256",
+    "3D000": "check dbname",
+    "42501": "GRANT CONNECT ON DATABASE to the role",
+    "53300": "raise CONNECTION LIMIT of the role, or max_connections",
+}
+
+
+def _libpq_failure(server: Server, text: str) -> AdapterError:
+    """A failure that libpq found by itself; its text names hosts and files, never the password."""
+    if "scram-sha-256" in text:
+        return SessionRefused(
+            f"{server.node} does not ask for a SCRAM-SHA-256 password", "use scram-sha-256 in its pg_hba.conf"
+        )
+    if _TLS.search(text):
+        reason = " ".join(text.split())[-200:]
+        return Untrusted(f"TLS with {server.node} failed: {reason}", "check sslrootcert and the server's certificate")
+    return Unavailable(f"{server.node} cannot be reached")
+
+
+def _translated(error: psycopg.Error, what: str, *, sent: bool) -> AdapterError:
+    """The error by its SQLSTATE alone: the text could quote a statement."""
+    state = error.sqlstate
+    if state is None or state.startswith(_LOST):
+        if sent:
+            return OutcomeUnknown(f"{what}: the connection was lost after the request was sent")
+        return Unavailable(f"{what}: the connection was lost")
+    if state.startswith(_BUSY):
+        return Unavailable(f"{what}: PostgreSQL could not do it now ({state})")
+    for states, kind in _MEANING:
+        if state in states:
+            return kind(f"{what}: PostgreSQL answered {state}")
+    return Unsupported(f"{what}: PostgreSQL answered {state}")
+
+
+_MEANING: tuple[tuple[tuple[str, ...], type[AdapterError]], ...] = (
+    (("42501",), Denied),
+    (("42704", "3D000", "3F000", "42P01"), NotFound),
+    (("25006", "42710", "XX000"), Conflict),
+)

@@ -1,0 +1,234 @@
+"""A private PostgreSQL for tests and the demo: own directory, own port on loopback, TLS and SCRAM only."""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, LiteralString, Self
+
+from psycopg import sql
+
+from keyturn.core.errors import AdapterError, NotFound, Unavailable
+from keyturn.core.secret import Bundle
+from keyturn.system.postgres import Server, Session, connect
+from keyturn.system.scram import verifier
+from keyturn.testing.certificates import Authority
+
+START_SECONDS = 30.0
+SUPERUSER = "keyturn_test_superuser"
+
+
+def binaries() -> Path:
+    """The directory of the newest `postgres` on this machine.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("postgres")
+    if found:
+        return found[-1].parent
+    if on_path and shutil.which("initdb", path=str(Path(on_path).parent)):
+        return Path(on_path).parent
+    raise NotFound("no PostgreSQL server is installed", "apt-get install postgresql")
+
+
+class PostgresServer:
+    """A server that lives as long as the `with` block; nothing of it is left behind.
+
+    It accepts `hostssl` with scram-sha-256 from loopback and nothing else. `ca_file` verifies it,
+    `superuser` is for preparing a test, never for Keyturn itself. As root it runs as user `postgres`.
+
+    Args:
+        settings: more lines for postgresql.conf, by name.
+        fsync: off for speed; nothing here is kept. Turn it on to test what a crash leaves.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, settings: dict[str, str] | None = None, *, fsync: bool = False) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
+        self.port = 0
+        self.ca_file = str(self.directory / "ca.pem")
+        self.log = self.directory / "server.log"
+        self.superuser = Bundle({"username": SUPERUSER, "password": secrets.token_urlsafe(30)})
+        self._settings = {"fsync": "on" if fsync else "off", **(settings or {})}
+        self._binaries = binaries()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._initialise()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / "data"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster."""
+        assert self._process is not None
+        return self._process.pid
+
+    def server(self, dbname: str = "postgres", application: str = "test") -> Server:
+        """Where it is, for `system.postgres.connect`."""
+        return Server(self.host, self.port, dbname, application, sslrootcert=self.ca_file)
+
+    def connect(self, dbname: str = "postgres") -> Session:
+        """A superuser's session, in autocommit mode."""
+        session = connect(self.server(dbname), self.superuser)
+        session.deadline = float("inf")
+        return session
+
+    def execute(self, *statements: LiteralString | sql.Composed, dbname: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run statements as the superuser; the rows of the last one."""
+        with self.connect(dbname) as session:
+            for statement in statements:
+                cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def prepare(self, dbname: str) -> Bundle:
+        """Create a database and its admin as docs/targets/postgres.md asks for; the admin's credential."""
+        admin = Bundle({"username": f"{dbname}_admin", "password": secrets.token_urlsafe(30)})
+        role, check = sql.Identifier(f"{dbname}_admin"), sql.Literal(verifier(admin["password"]))
+        self.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE NOSUPERUSER PASSWORD {}").format(role, check),
+            sql.SQL("GRANT pg_read_all_stats TO {}").format(role),
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(dbname), role),
+        )
+        return admin
+
+    def start(self) -> None:
+        """Start the postmaster on the same data, and wait until it takes log-ins."""
+        self.port = self.port or _free_port()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own list of arguments, no shell
+                [self._binaries / "postgres", "-D", self.data, "-p", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in a terminal is for us; we end the server ourselves
+                **_as_postgres(),
+            )
+        self._wait_until_ready()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the postmaster: SIGINT ends its sessions first, SIGQUIT is a crash."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        try:
+            self._process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+        self._process = None
+
+    def _initialise(self) -> None:
+        self._chown(self.directory)
+        pwfile = self.directory / "superuser"
+        pwfile.write_text(verifier(self.superuser["password"]))
+        pwfile.chmod(0o600)
+        self._chown(pwfile)
+        self._initdb(pwfile)
+        pwfile.unlink()
+        self._write_tls()
+        self._write("data/pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self._write("data/postgresql.auto.conf", "".join(f"{k} = '{v}'\n" for k, v in self._configuration().items()))
+
+    def _initdb(self, pwfile: Path) -> None:
+        done = subprocess.run(  # noqa: S603  # our own list of arguments, no shell
+            [
+                *(self._binaries / "initdb", "-D", self.data, "-U", SUPERUSER, "--pwfile", pwfile, "--no-sync"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
+            ],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            **_as_postgres(),
+        )
+        if done.returncode:
+            raise Unavailable(f"initdb failed: {done.stdout.decode(errors='replace').strip()[-400:]}")
+
+    def _write_tls(self) -> None:
+        authority = Authority()
+        leaf = authority.issue("localhost", self.host)
+        Path(self.ca_file).write_bytes(authority.certificate)
+        Path(self.ca_file).chmod(0o644)
+        self.directory.chmod(0o711)  # others may pass to ca.pem, and list nothing
+        self._write("data/server.crt", leaf.chain.decode("ascii"))
+        self._write("data/server.key", leaf.private_key.decode("ascii"))
+
+    def _configuration(self) -> dict[str, str]:
+        return {
+            "listen_addresses": self.host,
+            "unix_socket_directories": "",
+            "ssl": "on",
+            "ssl_cert_file": "server.crt",
+            "ssl_key_file": "server.key",
+            "password_encryption": "scram-sha-256",
+            "max_connections": "200",
+            "synchronous_commit": "on",
+            "shared_buffers": "16MB",
+            "log_timezone": "UTC",
+            **self._settings,
+        }
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        self._chown(path)
+
+    def _chown(self, path: Path) -> None:
+        if os.getuid() == 0:
+            shutil.chown(path, "postgres", "postgres")
+
+    def _wait_until_ready(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self._process is None or self._process.poll() is not None:
+                break
+            with contextlib.suppress(AdapterError):
+                self.connect().close()
+                return
+            time.sleep(0.02)
+        tail = self.log.read_text(errors="replace")[-400:]
+        raise Unavailable(f"the test server did not start: {' '.join(tail.split())}")
+
+
+def _as_postgres() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((PostgresServer.host, 0))
+        return int(probe.getsockname()[1])
