@@ -1,0 +1,396 @@
+"""The engine: asks the machine what to do, does it, and writes down what came of it.
+
+One pass of `advance`, in numbers:
+
+1. take the secret's lock on this host, read the stream, claim the rotation (the record is the epoch);
+2. ask the machine for the next action; nothing left: done;
+3. a turn (abort, revert, drift) is written down as a decision and changes what comes next;
+4. an effect is announced by an intent (durable), the claim is looked at again, then it is sent once;
+5. what came of it is written down: done, failed, or outcome unknown, which is read back and sent
+   again under a higher fence;
+6. back to 2, until it ends, must wait, is told to stop, or another worker has taken over.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from keyturn.core.clock import Clock, Moment, rfc3339
+from keyturn.core.errors import AdapterError, Conflict, FenceLost, OutcomeUnknown, Refused
+from keyturn.core.ids import uuid7
+from keyturn.core.rotator import Answer, Overlap, Shape
+from keyturn.journal.record import Journal
+from keyturn.rotation import events
+from keyturn.rotation.effects import Effects
+from keyturn.rotation.events import ConsumerRule, Direction, Fact, Intended, Planned, Probed
+from keyturn.rotation.log import Listener, Log, Moved, Watching, silent
+from keyturn.rotation.machine import next_action
+from keyturn.rotation.orders import death_of, may_abort, may_revert
+from keyturn.rotation.parts import Parts
+from keyturn.rotation.settle import Settle
+from keyturn.rotation.state import Action, Kind, Rotation, Secret
+from keyturn.system.locks import FileLock
+
+Status = Literal["closed", "reverted", "aborted", "waiting", "held", "drift", "interrupted", "idle"]
+
+TRIES = 3
+"""How often a passing fault is tried again within one `advance`."""
+PAUSE = 0.5
+"""Seconds before the first of those tries; doubled each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where `advance` stopped. `code` is that of the error that it waits for, `wake` is in seconds."""
+
+    status: Status
+    rotation: str = ""
+    why: str = ""
+    code: str = ""
+    holdouts: tuple[str, ...] = ()
+    wake: float | None = None
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One call of `advance`: until when it may wait, and how many faults came in a row."""
+
+    began: Moment
+    patience: float | None
+    faults: int = 0
+
+    def left(self, now: Moment) -> float | None:
+        """Seconds of patience that are left; None = as long as it takes."""
+        if self.patience is None:
+            return None
+        return self.patience - (self.began.elapsed(now) or 0.0)
+
+
+class Engine:
+    """One secret's rotations.
+
+    Args:
+        parts: store, target, consumers and policy.
+        journal: where every decision and observation goes, before and after it is acted on.
+        clock: the source of moments.
+        worker: who acts, for the journal.
+        locks: directory of lock files.
+        listener: hears each record and each look of a settle.
+        stopping: asked between steps; True ends the pass after the step under way.
+    """
+
+    def __init__(  # noqa: PLR0913 - the seams of the engine, all by name
+        self,
+        parts: Parts,
+        *,
+        journal: Journal,
+        clock: Clock,
+        worker: str,
+        locks: Path,
+        listener: Listener = silent,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = parts.name
+        self.parts = parts
+        self._clock = clock
+        self._worker = worker
+        self._lock_file = locks / f"{parts.name}.lock"
+        self._stopping = stopping
+        self._log = Log(journal, parts.name, listener)
+        self._effects = Effects(parts, self._log)
+        self._claimed = clock.now()
+
+    # --- what people ask of it ---------------------------------------------------------------
+
+    def state(self) -> Secret:
+        """What the stream says now."""
+        self._log.refresh()
+        return self._log.state
+
+    def begin(self, trigger: str) -> str:
+        """Plan a rotation and return its id. Nothing outside is touched.
+
+        Raises:
+            Refused: one is open already.
+        """
+        with FileLock(self._lock_file):
+            self._log.refresh()
+            if self._log.state.rotation is not None:
+                raise Refused(f"rotation {self._log.rotation.id} of {self.name} is open", f"keyturn resume {self.name}")
+            plan = self.draft(trigger)
+            try:
+                self._log.append(plan)
+            except Moved:
+                raise Refused(f"somebody else just began a rotation of {self.name}", "keyturn status") from None
+            return plan.rotation
+
+    def draft(self, trigger: str) -> Planned:
+        """What `begin` would plan now; writes nothing."""
+        current = self._log.state.current
+        slots = self.parts.rotator.slots
+        slot = next(slot for slot in slots if current is None or slot != current.slot)
+        policy = self.parts.policy
+        proof = policy.proof or {}
+        return Planned(
+            rotation=uuid7(),
+            slot=slot,
+            attempt=uuid7(),
+            shape=self.parts.rotator.shape,
+            trigger=trigger,
+            window_ms=int(policy.window * 1000),
+            on_reject=policy.on_reject,
+            consumers=tuple(
+                ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
+                for one in self.parts.consumers
+            ),
+        )
+
+    def turn(self, direction: Direction, reason: str) -> None:
+        """Send the open rotation back. A worker that is at it follows; else `advance` carries it out.
+
+        Raises:
+            Refused: none is open, or it is past the point where this is possible.
+        """
+        for _ in range(TRIES):
+            self._log.refresh()
+            rotation = self._log.state.rotation
+            if rotation is None:
+                raise Refused(f"no rotation of {self.name} is open", f"keyturn history {self.name}")
+            if rotation.direction is direction:
+                return
+            self._check_turn(rotation, direction)
+            try:
+                self._log.append(self._turned(rotation, direction, reason))
+            except Moved:
+                continue
+            return
+        raise Refused(f"{self.name} moves too fast to be turned", "try again")
+
+    def hold(self, by: str, reason: str) -> None:
+        """Stop the open rotation where it is, until it is resumed. Raises Refused when none is open."""
+        self._note_open(lambda rotation: events.Held(rotation.id, reason, by))
+
+    def excuse(self, consumer: str, until: str, reason: str) -> None:
+        """Release the open rotation from one consumer. Raises Refused when none is open, or it has none such."""
+        if consumer not in {one.name for one in self.parts.consumers}:
+            raise Refused(f"{self.name} has no consumer {consumer}", "keyturn consumer list")
+        self._note_open(lambda _: events.Excused(consumer, self.name, until, reason))
+
+    def advance(self, patience: float | None = None, *, resume: bool = False) -> Outcome:
+        """Go on with the open rotation until it ends or must wait.
+
+        Args:
+            patience: seconds that it may wait in all; None waits as long as it takes.
+            resume: also go on after a hold or a drift: everything is looked at again.
+
+        Raises:
+            Refused: another worker is at it.
+        """
+        with FileLock(self._lock_file):
+            self._log.refresh()
+            if self._log.state.rotation is None:
+                return Outcome("idle")
+            self._claim(resume=resume)
+            going = _Pass(self._clock.now(), patience)
+            while True:
+                try:
+                    outcome = self._one(going)
+                except Moved:
+                    outcome = self._moved()
+                if outcome is not None:
+                    return outcome
+
+    # --- one action --------------------------------------------------------------------------
+
+    def _one(self, going: _Pass) -> Outcome | None:
+        rotation = self._log.rotation
+        action = next_action(self._log.state)
+        assert action is not None
+        if action.kind is Kind.STOP:
+            return Outcome("drift" if action.why.startswith("drift") else "held", rotation.id, action.why)
+        if action.kind is Kind.TURN:
+            self._log.append(self._decision(rotation, action))
+            return None
+        if action.kind is Kind.END:
+            return self._end(rotation)
+        if self._stopping():
+            return Outcome("interrupted", rotation.id, f"told to stop before {action.step}")
+        try:
+            return self._do(action, going)
+        except Moved:
+            raise
+        except AdapterError as error:
+            return self._fault(error, action, going)
+
+    def _do(self, action: Action, going: _Pass) -> Outcome | None:
+        if action.kind is Kind.SETTLE:
+            outcome = self._settle(going)
+        elif action.kind is Kind.EFFECT:
+            self._effect(action.step)
+            outcome = None
+        elif action.kind is Kind.LOOK:
+            outcome = self._rest(action.step, going) or self._ask(self._effects.look(action.step), action, going)
+        else:
+            outcome = self._ask(self._effects.probe(action.step), action, going)
+        if outcome is None:
+            going.faults = 0
+        return outcome
+
+    def _ask(self, fact: Fact, action: Action, going: _Pass) -> Outcome | None:
+        self._log.append(fact)
+        rotation = self._log.state.rotation
+        stuck = rotation is not None and next_action(self._log.state) == action
+        if stuck and isinstance(fact, Probed) and rotation is not None:
+            why = f"{fact.purpose} answered {fact.answer}" + (f" ({fact.detail})" if fact.detail else "")
+            code = "unavailable" if fact.answer == Answer.UNREACHABLE else "no-proof"
+            return self._again(going, Outcome("waiting", rotation.id, why, code))
+        return None
+
+    def _effect(self, step: str) -> None:
+        held = self._claimed.elapsed(self._clock.now())
+        if held is None or held >= self.parts.policy.claim / 2:
+            self._claim(resume=False)
+        rotation = self._log.rotation
+        intent = self._log.append(Intended(rotation.id, step, rotation.epoch)).seq
+        if not self._log.unchanged():
+            raise Moved("the claim was taken over")
+        try:
+            fact = self._effects.perform(step, intent)
+        except Moved:
+            raise
+        except OutcomeUnknown as error:
+            self._log.append(events.OutcomeUnknown(rotation.id, step, intent, error.message))
+            raise
+        except AdapterError as error:
+            self._log.append(events.Failed(rotation.id, step, intent, error.code, error.message))
+            raise
+        self._log.append(fact)
+
+    def _settle(self, going: _Pass) -> Outcome | None:
+        settle = Settle(self.parts, self._log, self._effects, self._clock)
+        while True:
+            settle.look()
+            if not settle.under_way():
+                return None
+            rotation = self._log.rotation.id
+            if self._stopping():
+                return Outcome("interrupted", rotation, "told to stop while moving consumers", "", settle.holdouts)
+            left = going.left(self._clock.now())
+            if left is not None and left <= 0:
+                why = "consumers are still moving" if settle.holdouts else "the quiet window is not over"
+                return Outcome("waiting", rotation, why, "", settle.holdouts, self.parts.policy.poll)
+            self._clock.sleep(self.parts.policy.poll)
+            if not self._log.unchanged():
+                raise Moved("an event of somebody else")
+
+    def _rest(self, step: str, going: _Pass) -> Outcome | None:
+        """A slot is not written within the minimum overlap after it was last ended."""
+        if step != "look:stage" or self._log.ended is None:
+            return None
+        started = self._clock.now()
+        while True:
+            now = self._clock.now()
+            passed = self._log.ended.elapsed(now)
+            rest = self.parts.policy.window - ((started.elapsed(now) or 0.0) if passed is None else passed)
+            if rest <= 0:
+                return None
+            rotation = self._log.rotation
+            why = f"slot {rotation.plan.slot} rests for {rest:.1f} s more"
+            self._log.listener(Watching(step, window_ms=rotation.plan.window_ms, holdouts=(why,)))
+            left = going.left(now)
+            if self._stopping():
+                return Outcome("interrupted", rotation.id, why, wake=rest)
+            if left is not None and left < rest:
+                return Outcome("waiting", rotation.id, why, wake=rest)
+            self._clock.sleep(min(rest, self.parts.policy.poll))
+
+    def _end(self, rotation: Rotation) -> Outcome:
+        self._effects.forget_candidate()
+        if rotation.direction is Direction.ABORT:
+            self._log.append(events.Aborted(rotation.id))
+            return Outcome("aborted", rotation.id, "the new version was withdrawn before anybody was told of it")
+        if rotation.direction is Direction.REVERT:
+            self._log.append(events.Reverted(rotation.id))
+            return Outcome("reverted", rotation.id, "the old version is current again, the new one is dead")
+        assert rotation.new is not None
+        was = rotation.old.version if rotation.old else None
+        self._log.append(events.Closed(rotation.id, rotation.new.version, was, death_of(rotation)))
+        return Outcome("closed", rotation.id)
+
+    # --- decisions and faults ----------------------------------------------------------------
+
+    def _decision(self, rotation: Rotation, action: Action) -> Fact:
+        if action.step == "drift":
+            return events.Drifted(rotation.id, action.why)
+        return self._turned(rotation, Direction(action.step), action.why)
+
+    def _turned(self, rotation: Rotation, direction: Direction, reason: str) -> Planned:
+        plan = rotation.plan
+        return Planned(rotation.id, plan.slot, plan.attempt, direction, plan.shape, plan.trigger, reason)
+
+    def _check_turn(self, rotation: Rotation, direction: Direction) -> None:
+        if direction is Direction.ABORT and not may_abort(rotation):
+            instead = "keyturn revert" if may_revert(rotation) else "keyturn resume"
+            raise Refused("it is too late to abort: the new version was promoted", f"{instead} {self.name}")
+        if direction is Direction.REVERT and not may_revert(rotation):
+            instead = "keyturn abort" if may_abort(rotation) else "keyturn resume"
+            when = "nothing was promoted yet" if may_abort(rotation) else "the old version is being ended"
+            raise Refused(f"this rotation cannot be reverted: {when}", f"{instead} {self.name}")
+
+    def _fault(self, error: AdapterError, action: Action, going: _Pass) -> Outcome | None:
+        rotation = self._log.rotation
+        if isinstance(error, FenceLost):
+            self._moved()
+        if isinstance(error, Conflict):
+            self._log.append(events.Drifted(rotation.id, error.message))
+            return None
+        if action.kind is not Kind.EFFECT:
+            self._log.append(events.Failed(rotation.id, action.step, 0, error.code, error.message))
+        outcome = Outcome("waiting", rotation.id, f"{action.step}: {error.message}", error.code, remedy=error.remedy)
+        return self._again(going, outcome) if error.what_now in {"retry", "read back"} else outcome
+
+    def _again(self, going: _Pass, outcome: Outcome) -> Outcome | None:
+        """None to try once more after a pause, `outcome` when it was tried often enough."""
+        going.faults += 1
+        pause = PAUSE * 2 ** (going.faults - 1)
+        left = going.left(self._clock.now())
+        if going.faults >= TRIES or self._stopping() or (left is not None and left < pause):
+            return outcome
+        self._clock.sleep(pause)
+        return None
+
+    def _moved(self) -> Outcome | None:
+        """Somebody appended: an operator's word changes what comes next, another worker's claim ends ours."""
+        epoch = self._log.rotation.epoch
+        self._log.refresh()
+        rotation = self._log.state.rotation
+        if rotation is None or rotation.epoch != epoch:
+            raise Refused(f"another worker has taken over {self.name}", f"keyturn status {self.name}")
+        return None
+
+    def _claim(self, *, resume: bool) -> None:
+        now = self._clock.now()
+        until = rfc3339(now.wall + timedelta(seconds=self.parts.policy.claim))
+        self._log.append(events.Claimed(self._log.rotation.id, self._worker, until, resume))
+        self._claimed = now
+
+    def _note_open(self, fact: Callable[[Rotation], Fact]) -> None:
+        for _ in range(TRIES):
+            self._log.refresh()
+            rotation = self._log.state.rotation
+            if rotation is None:
+                raise Refused(f"no rotation of {self.name} is open", f"keyturn rotate {self.name}")
+            try:
+                self._log.append(fact(rotation))
+            except Moved:
+                continue
+            return
+        raise Refused(f"{self.name} moves too fast", "try again")
+
+
+def available(overlap: Overlap, shape: Shape) -> bool:
+    """Whether this version's engine can perform rotations of that kind."""
+    return overlap is not Overlap.NONE and shape is Shape.OUTSIDE

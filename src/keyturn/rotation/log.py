@@ -1,0 +1,135 @@
+"""One secret's stream as the engine uses it: folded, appended by compare-and-swap, told to a listener."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyturn.core.clock import Moment
+from keyturn.core.consumer import Instance
+from keyturn.core.errors import Conflict
+from keyturn.core.rotator import Session
+from keyturn.journal.record import Event, Journal, Record
+from keyturn.rotation.events import Aborted, Closed, Done, Fact, Planned, Reverted, Seen, decode, encode
+from keyturn.rotation.machine import apply
+from keyturn.rotation.orders import family
+from keyturn.rotation.state import Rotation, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One consumer at this moment, as it is shown; `expected` None where nobody said."""
+
+    consumer: str
+    expected: int | None
+    complete: bool
+    instances: tuple[Instance, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What a wait sees at this moment; for progress, never journaled. Durations in milliseconds."""
+
+    step: str
+    version: str = ""
+    pictures: tuple[Picture, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    quiet_ms: int = 0
+    window_ms: int = 0
+    holdouts: tuple[str, ...] = ()
+
+
+class Moved(Conflict):
+    """Somebody else appended to the stream: refresh and decide anew."""
+
+    code = "moved"
+
+
+Listener = Callable[[Record | Watching], None]
+
+
+def silent(_: Record | Watching) -> None:
+    """The listener that nobody hears."""
+
+
+class Log:
+    """The stream of one secret, and its fold.
+
+    Every event is checked by the machine before it is written, so that the journal never holds one
+    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on.
+    """
+
+    def __init__(self, journal: Journal, stream: str, listener: Listener = silent) -> None:
+        self.journal = journal
+        self.stream = stream
+        self.listener = listener
+        self.state = Secret()
+        self.seq = 0
+        self.planned: Moment | None = None
+        self.delivered: Moment | None = None
+        self.ended: Moment | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read and fold what others have appended."""
+        for record in self.journal.read(self.stream, self.seq):
+            fact = decode(record.kind, record.data)
+            self._take(record, fact, self.state if fact is None else apply(self.state, record.seq, fact))
+
+    def append(self, fact: Fact) -> Record:
+        """Check, store and fold one event.
+
+        Raises:
+            Moved: somebody appended in between: refresh and decide anew.
+            Corrupt: the event may not follow what stands there.
+        """
+        after = apply(self.state, self.seq + 1, fact)
+        record = self._write(encode(fact))
+        self._take(record, fact, after)
+        self.listener(record)
+        return record
+
+    def note(self, event: Event) -> Record:
+        """Store an event that says nothing about a rotation."""
+        record = self._write(event)
+        self._take(record, None, self.state)
+        self.listener(record)
+        return record
+
+    def _write(self, event: Event) -> Record:
+        try:
+            return self.journal.append(self.stream, self.seq, event)
+        except Conflict as moved:
+            raise Moved(moved.message, moved.remedy) from None
+
+    def unchanged(self) -> bool:
+        """Whether nobody appended since we last looked."""
+        return self.journal.head(self.stream).seq == self.seq
+
+    @property
+    def rotation(self) -> Rotation:
+        """The open rotation. Call it only where one is open."""
+        rotation = self.state.rotation
+        assert rotation is not None
+        return rotation
+
+    def _take(self, record: Record, fact: Fact | None, after: Secret) -> None:
+        self.state, self.seq = after, record.seq
+        if isinstance(fact, Planned):
+            self.planned, self.delivered = record.moment(), None
+        elif isinstance(fact, Done) and family(fact.effect) == "deliver":
+            self.delivered = record.moment()
+        elif isinstance(fact, Closed | Aborted | Reverted):
+            self.ended = record.moment()
+
+
+def seen(instance: Instance) -> Seen:
+    """The instance as the journal keeps it."""
+    return Seen(
+        instance.id,
+        instance.newest,
+        instance.oldest,
+        instance.grade,
+        instance.since,
+        instance.silent,
+        instance.drained,
+    )

@@ -1,0 +1,204 @@
+"""Watching consumers and target until the old credential is shown to be left."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from keyturn.core.clock import Clock, Moment, rfc3339
+from keyturn.core.consumer import Consumer, Instance, Observation
+from keyturn.core.rotator import Sample, Session
+from keyturn.core.secret import Bundle
+from keyturn.rotation.effects import Effects
+from keyturn.rotation.events import DisuseObserved, Held, Observed, Rejected
+from keyturn.rotation.log import Log, Picture, Watching, seen
+from keyturn.rotation.orders import current_step, leaving_slot
+from keyturn.rotation.parts import Parts
+from keyturn.rotation.settling import MAX_GAP_MS
+
+
+class QuietWindow:
+    """How long the target has been seen without the old credential, from samples.
+
+    A session, a hole longer than five seconds between two samples, a reboot or a clock step starts
+    the window anew (promise 19).
+    """
+
+    def __init__(self) -> None:
+        self.started: Moment | None = None
+        self._from: Moment | None = None
+        self._last: Moment | None = None
+        self.samples = 0
+        self.largest_gap = 0.0
+        self.nodes: tuple[str, ...] = ()
+        self.blind_spots: tuple[str, ...] = ()
+
+    def take(self, now: Moment, sample: Sample) -> None:
+        """One more sample."""
+        gap = self._last.elapsed(now) if self._last else 0.0
+        broken = gap is None or gap * 1000 > MAX_GAP_MS
+        if broken or sample.sessions:
+            self._from, self.samples, self.largest_gap = None, 0, 0.0
+        else:
+            self.largest_gap = max(self.largest_gap, gap or 0.0) if self._from else 0.0
+        if not sample.sessions:
+            self._from = self._from or now
+            self.samples += 1
+        self.started = self.started or now
+        self._last = now
+        self.nodes, self.blind_spots = sample.nodes, sample.blind_spots
+
+    def quiet(self) -> float:
+        """Seconds of quiet up to the last sample."""
+        if self._from is None or self._last is None:
+            return 0.0
+        return self._from.elapsed(self._last) or 0.0
+
+    def record(self, rotation: str, slot: str) -> DisuseObserved:
+        """What the journal keeps of it. Call it only after a quiet sample."""
+        assert self.started is not None
+        assert self._from is not None
+        assert self._last is not None
+        return DisuseObserved(
+            rotation,
+            slot,
+            quiet_ms=int(self.quiet() * 1000),
+            samples=self.samples,
+            started=rfc3339(self.started.wall),
+            quiet_from=rfc3339(self._from.wall),
+            to=rfc3339(self._last.wall),
+            largest_gap_ms=int(self.largest_gap * 1000),
+            nodes=self.nodes,
+            blind_spots=self.blind_spots,
+        )
+
+
+class Settle:
+    """One settle under way: `look` once, again and again, until the machine's step has moved on."""
+
+    def __init__(self, parts: Parts, log: Log, effects: Effects, clock: Clock) -> None:
+        rotation = log.rotation
+        self._parts, self._log, self._clock = parts, log, clock
+        self._step = current_step(rotation) or ""
+        target = rotation.target_version
+        assert target is not None
+        self._target = target
+        known = {stored.version: stored for stored in (*rotation.made, rotation.old) if stored is not None}
+        self._bundles: Mapping[str, Bundle] = {v: effects.bundle(stored) for v, stored in known.items()}
+        self._leaving = leaving_slot(rotation)
+        self._window = QuietWindow()
+        self._written: dict[str, Observed] = {}
+        self._held: tuple[str, ...] = ()
+        self._begun = log.delivered or clock.now()
+        self.holdouts: tuple[str, ...] = ()
+
+    def look(self) -> None:
+        """Observe everybody once, sample the target once, and write down what changed."""
+        pictures = [self._observe(consumer) for consumer in self._parts.consumers]
+        sessions = self._sample()
+        self.holdouts = (*(line for picture in pictures for line in self._missing(picture)), *map(_session, sessions))
+        quiet_ms = int(self._window.quiet() * 1000)
+        window_ms = self._log.rotation.plan.window_ms
+        self._log.listener(
+            Watching(self._step, self._target.version, tuple(pictures), sessions, quiet_ms, window_ms, self.holdouts)
+        )
+        if self.under_way() and (self._leaving is None or (not sessions and quiet_ms >= window_ms)):
+            self._conclude()
+        self._hold_if_late()
+
+    def under_way(self) -> bool:
+        """Whether this step is still the one to do, and nothing turned or stopped it."""
+        rotation = self._log.state.rotation
+        return (
+            rotation is not None
+            and current_step(rotation) == self._step
+            and rotation.turn is None
+            and not rotation.stopped
+        )
+
+    def _observe(self, consumer: Consumer) -> Picture:
+        observation = consumer.observe(self._parts.name, self._bundles)
+        for instance in observation.instances:
+            self._note_rejection(consumer, instance)
+        if self.under_way():
+            self._write(self._observed(consumer, observation))
+        return Picture(
+            consumer.name, observation.expected, observation.complete, observation.instances, observation.notes
+        )
+
+    def _note_rejection(self, consumer: Consumer, instance: Instance) -> None:
+        refusal = instance.rejection
+        if refusal and refusal.version == self._target.version and self.under_way():
+            self._log.append(
+                Rejected(self._log.rotation.id, consumer.name, instance.id, refusal.version, refusal.reason)
+            )
+
+    def _observed(self, consumer: Consumer, observation: Observation) -> Observed:
+        rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == consumer.name)
+        waited = int((self._begun.elapsed(self._clock.now()) or 0.0) * 1000)
+        return Observed(
+            self._log.rotation.id,
+            consumer.name,
+            self._target.version,
+            observation.complete,
+            observation.expected,
+            tuple(seen(instance) for instance in observation.instances),
+            min(waited, rule.grace_ms),
+        )
+
+    def _write(self, fact: Observed, *, always: bool = False) -> None:
+        before = self._written.get(fact.consumer)
+        if always or before is None or _picture(before) != _picture(fact):
+            self._log.append(fact)
+            self._written[fact.consumer] = fact
+
+    def _sample(self) -> tuple[Session, ...]:
+        if self._leaving is None:
+            return ()
+        sample = self._parts.rotator.sample(self._leaving)
+        self._window.take(self._clock.now(), sample)
+        return sample.sessions
+
+    def _conclude(self) -> None:
+        """The window is over: if everybody was seen before, write it down and look at everybody again."""
+        everyone = {name for name, _ in self._log.rotation.settling.seen}
+        if everyone < {consumer.name for consumer in self._parts.consumers}:
+            return
+        rotation = self._log.rotation
+        if self._leaving is None:
+            self._log.append(DisuseObserved(rotation.id, "", 0, 0, kind="none"))
+        else:
+            self._log.append(self._window.record(rotation.id, self._leaving))
+        for consumer in self._parts.consumers:
+            if self.under_way():
+                fact = self._observed(consumer, consumer.observe(self._parts.name, self._bundles))
+                self._write(fact, always=True)
+
+    def _missing(self, picture: Picture) -> list[str]:
+        version = self._target.version
+        lines = [_instance(picture.consumer, one) for one in picture.instances if not one.runs_on(version)]
+        if not picture.complete:
+            count = sum(not one.drained for one in picture.instances)
+            lines.append(f"{picture.consumer}: {count} of {picture.expected or 'an unknown number of'} instances seen")
+        return lines
+
+    def _hold_if_late(self) -> None:
+        """A deadline never retires: it names who is waited for."""
+        late = (self._begun.elapsed(self._clock.now()) or 0.0) >= self._parts.policy.deadline
+        names = tuple(line.split(", since ")[0] for line in self.holdouts)
+        if late and names and names != self._held and self.under_way():
+            self._held = names
+            reason = f"{len(names)} still on the old version"
+            self._log.append(Held(self._log.rotation.id, reason, "deadline", self.holdouts))
+
+
+def _picture(fact: Observed) -> Observed:
+    return replace(fact, instances=tuple(replace(one, since="") for one in fact.instances))
+
+
+def _instance(consumer: str, one: Instance) -> str:
+    state = "silent, " if one.silent else ""
+    return f"{consumer}: {one.id} {state}uses {one.oldest or 'no version yet'}, since {one.since}"
+
+
+def _session(one: Session) -> str:
+    program = one.application or "an unnamed program"
+    return f"at the target: {one.address} as {program} (pid {one.pid}), since {one.since}"
