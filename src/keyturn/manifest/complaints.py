@@ -1,0 +1,123 @@
+"""What pydantic found, in the words of the manifest."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from keyturn.manifest.problems import Flaw, KeyPath, Off
+
+_MUST_BE = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "mapping_type": "a table",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+
+
+def close(word: str, words: Sequence[str]) -> str:
+    """`did you mean …?` for the word nearest to `word`; else the words there are."""
+    near = get_close_matches(word, words, 1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"there is {', '.join(words)}" if words else ""
+
+
+def shown(path: KeyPath) -> str:
+    """A table as the manifest writes it: `[secrets.database]`."""
+    return f"[{'.'.join(str(key) for key in path)}]" if path else "the manifest"
+
+
+def complaints(
+    error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any], place: KeyPath
+) -> Iterator[Flaw]:
+    """One flaw per error, at its key. No message holds a value.
+
+    Args:
+        error: what pydantic raised for `raw`.
+        model: the model it was for.
+        raw: the table as it was read.
+        place: where the table stands in the manifest, for the words of the message.
+    """
+    for detail in error.errors(include_url=False, include_input=False):
+        yield _complaint(detail, model, raw, place)
+
+
+def _complaint(detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any], place: KeyPath) -> Flaw:
+    kind = detail["type"]
+    path = _path(detail["loc"], raw)
+    here = shown((*place, *path))
+    if kind in {"missing", "union_tag_not_found"}:
+        key = str(detail["loc"][-1]) if kind == "missing" else "kind"
+        return Flaw(path, f"{here} has no '{key}'", f"add {key} = …")
+    if kind == "extra_forbidden":
+        key, table = str(path[-1]), (*place, *path[:-1])
+        return Flaw(path, f"unknown key '{key}' in {shown(table)}", close(key, _keys(model, path[:-1], raw)))
+    if kind == "union_tag_invalid":
+        path = (*path, "kind")
+    message, instead = _value_words(detail)
+    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    return Flaw(path, f"'{key}' {message}", instead)
+
+
+def _value_words(detail: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value, and what to write instead."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in ("literal_error", "union_tag_invalid"):
+        return "is none of its words", f"write {context.get('expected') or context.get('expected_tags')}"
+    reason = context.get("error")
+    if isinstance(reason, Off):
+        return reason.message, reason.instead
+    if kind in _MUST_BE:
+        return f"must be {_MUST_BE[kind]}", ""
+    return f"is off: {detail['msg'][:1].lower()}{detail['msg'][1:]}", ""
+
+
+def _path(location: KeyPath, raw: Any) -> KeyPath:  # noqa: ANN401 -- a TOML value
+    """`location` without what pydantic puts between: tags of unions, and the key that is missing."""
+    path: list[str | int] = []
+    for part in location:
+        if isinstance(raw, Mapping) and part in raw:
+            raw = raw[str(part)]
+        elif isinstance(raw, list) and isinstance(part, int) and part < len(raw):
+            raw = raw[part]
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _keys(model: type[BaseModel], path: KeyPath, raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys that the table at `path` below `model` knows."""
+    models: list[type[BaseModel]] = [model]
+    value: Any = raw
+    for key in path:
+        value = value[key]
+        models = [inner for outer in models for inner in _inner(outer, key)]
+    kinds = [inner for inner in models if isinstance(value, Mapping) and _is_kind(inner, value.get("kind"))]
+    return tuple(dict.fromkeys(name for inner in kinds or models for name in inner.model_fields))
+
+
+def _is_kind(model: type[BaseModel], kind: object) -> bool:
+    field = model.model_fields.get("kind")
+    return field is not None and kind in getattr(field.annotation, "__args__", ())
+
+
+def _inner(model: type[BaseModel], key: str | int) -> Iterator[type[BaseModel]]:
+    field = model.model_fields.get(str(key))
+    if field is None:
+        # A name between a mapping and its tables: the mapping's own models came with the key before.
+        yield model
+        return
+    pending: list[Any] = [field.annotation]
+    while pending:
+        annotation = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        pending.extend(getattr(annotation, "__args__", ()))

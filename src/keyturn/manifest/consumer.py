@@ -1,0 +1,43 @@
+"""The table of a consumer, as far as all kinds share it."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from keyturn.manifest.problems import Flaw
+from keyturn.manifest.shapes import Count, Duration, PositiveDuration, Table
+
+
+class ConsumerTable(Table):
+    """What every consumer declares. Durations are in seconds once read.
+
+    `max_stale` is how long after a delivery a process may still open a connection with the former
+    version; `max_stale_on_outage` the same when it cannot be asked; `grace` is waited where
+    instances cannot report; `longest_run` is the longest life of one run that starts on demand.
+    """
+
+    kind: str
+    expect: Count | None = None
+    max_stale: PositiveDuration = 30.0
+    max_stale_on_outage: PositiveDuration | None = None
+    grace: Duration | None = None
+    lifecycle: Literal["always", "on-demand", "planned"] = "always"
+    longest_run: PositiveDuration | None = None
+    proof: Literal["holds", "claimed"] = "holds"
+
+    enumerates: ClassVar[bool] = False
+    """Whether Keyturn can count the instances by itself."""
+
+    @property
+    def reports(self) -> bool:
+        """Whether its instances can say what they run on."""
+        return False
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Membership that nothing says; a run on demand without its length."""
+        known = self.reports and (self.enumerates or self.expect is not None)
+        if not known and self.grace is None:
+            key = "expect" if self.reports else "grace"
+            hint = 'expect = 4, or grace = "10m"' if self.reports else 'such as grace = "10m"'
+            yield Flaw((key,), "nothing says when all its processes have moved", hint)
+        if self.lifecycle == "on-demand" and self.longest_run is None:
+            yield Flaw(("longest_run",), "on demand, for how long at most?", 'such as longest_run = "2h"')

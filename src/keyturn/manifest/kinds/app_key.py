@@ -1,0 +1,28 @@
+"""[secrets.NAME] kind = "app-key": the key an application signs or encrypts its own things with."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keyturn.manifest.secret import SecretTable
+from keyturn.manifest.shapes import PositiveDuration, Table
+
+
+class Target(Table):
+    """How long the longest-lived thing made with the key is good, and the form of a new key."""
+
+    longest_life: PositiveDuration
+    bytes: Annotated[int, Field(ge=32, le=128)] = 32
+    encoding: Literal["hex", "base64url"] = "base64url"
+
+
+class Options(SecretTable):
+    """A key with its fallbacks (Django's SECRET_KEY_FALLBACKS): `value` makes, both are accepted."""
+
+    kind: Literal["app-key"]
+    target: Target
+
+    @property
+    def bundle(self) -> tuple[str, ...]:
+        """The key in use, and those still accepted."""
+        return ("value", "fallbacks")

@@ -1,0 +1,34 @@
+"""[consumers.NAME] kind = "application": processes that read a bundle directory and report what they use."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from keyturn.manifest.consumer import ConsumerTable
+from keyturn.manifest.problems import Flaw
+from keyturn.manifest.shapes import AbsolutePath, HttpUrl, Identifier, Several
+
+
+class Options(ConsumerTable):
+    """An application with `keyturn.client`.
+
+    `bundle_dir` is written by Keyturn and read by the application (for `group`, where it runs as
+    another user), `status_dir` the other way; `urls` has one endpoint per process.
+    """
+
+    kind: Literal["application"]
+    bundle_dir: AbsolutePath
+    status_dir: AbsolutePath | None = None
+    urls: Several[HttpUrl] = ()
+    group: Identifier | None = None
+
+    @property
+    def reports(self) -> bool:
+        """Whether there is a place for its reports."""
+        return self.status_dir is not None or bool(self.urls)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Two directories that would write into each other."""
+        yield from super().flaws()
+        bundle, status = self.bundle_dir, self.status_dir
+        if status is not None and (bundle.is_relative_to(status) or status.is_relative_to(bundle)):
+            yield Flaw(("status_dir",), "not apart from bundle_dir", "give each a directory of its own")

@@ -1,0 +1,41 @@
+"""[secrets.NAME] kind = "entra": the client secret of an app registration."""
+
+from typing import ClassVar, Literal
+
+from keyturn.manifest.kinds.azure_identity import Identity, identity_secret
+from keyturn.manifest.secret import SecretTable
+from keyturn.manifest.shapes import Guid, PositiveDuration, Table
+
+
+class Target(Table):
+    """The application: `object_id` is what Graph wants, `client_id` what a log-in wants."""
+
+    tenant_id: Guid
+    client_id: Guid
+    object_id: Guid
+    lifetime: PositiveDuration = 180 * 86400.0
+    identity: Identity
+
+
+class Options(SecretTable):
+    """A client secret that Entra makes; `key_id` is its handle."""
+
+    kind: Literal["entra"]
+    target: Target
+
+    coordinates: ClassVar[tuple[str, ...]] = ("tenant_id", "client_id")
+
+    @property
+    def bundle(self) -> tuple[str, ...]:
+        """The secret and its id."""
+        return ("client_secret", "key_id")
+
+    @property
+    def rotating(self) -> frozenset[str]:
+        """The secret: nobody signs in with its id."""
+        return frozenset({"client_secret"})
+
+    @property
+    def admins(self) -> tuple[tuple[str, str], ...]:
+        """The client secret of the identity that may change this one."""
+        return identity_secret(self.target.identity)

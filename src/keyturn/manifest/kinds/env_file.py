@@ -1,0 +1,16 @@
+"""[stores.NAME] kind = "env-file": a `.env` file, comments and foreign keys kept."""
+
+from typing import ClassVar, Literal
+
+from keyturn.manifest.shapes import AbsolutePath
+from keyturn.manifest.store import StoreTable
+
+
+class Options(StoreTable):
+    """A file, 0600."""
+
+    kind: Literal["env-file"]
+    path: AbsolutePath
+
+    only_dev: ClassVar[bool] = True
+    name_limit: ClassVar[int] = 127

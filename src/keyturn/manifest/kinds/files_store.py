@@ -1,0 +1,17 @@
+"""[stores.NAME] kind = "files": a directory with one file per entry, as Docker and Kubernetes mount them."""
+
+from typing import ClassVar, Literal
+
+from keyturn.manifest.shapes import AbsolutePath, Identifier
+from keyturn.manifest.store import StoreTable
+
+
+class Options(StoreTable):
+    """A directory, 0700, or 0750 for a declared `group`."""
+
+    kind: Literal["files"]
+    path: AbsolutePath
+    group: Identifier | None = None
+
+    only_dev: ClassVar[bool] = True
+    name_limit: ClassVar[int] = 200

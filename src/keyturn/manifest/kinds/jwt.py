@@ -1,0 +1,34 @@
+"""[secrets.NAME] kind = "jwt": signing keys; the fleet that verifies is the target."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keyturn.manifest.secret import SecretTable
+from keyturn.manifest.shapes import Name, PositiveDuration, Several, Table
+
+
+class Target(Table):
+    """The algorithm, and the longest life of a token: so long the former key is accepted.
+
+    `verifiers` are the consumers that check tokens, where these are more than the secret's consumers.
+    RSA keys have at least 3,072 bits (OWASP ASVS 11.2.3).
+    """
+
+    algorithm: Literal["RS256", "ES256", "EdDSA", "HS256"]
+    token_life: PositiveDuration
+    bits: Annotated[int, Field(ge=3072, le=8192)] = 3072
+    verifiers: Several[Name] = ()
+
+
+class Options(SecretTable):
+    """A key set with one key in use; `jwks` is what verifiers accept (RFC 7517)."""
+
+    kind: Literal["jwt"]
+    target: Target
+
+    @property
+    def bundle(self) -> tuple[str, ...]:
+        """The key in use with its id, and the set of the accepted ones."""
+        key = ("secret_key",) if self.target.algorithm == "HS256" else ("private_key", "public_key")
+        return (*key, "kid", "jwks")

@@ -1,0 +1,14 @@
+"""[stores.NAME] kind = "local": the encrypted vault beside Keyturn."""
+
+from typing import Literal
+
+from keyturn.manifest.shapes import AbsolutePath, Line
+from keyturn.manifest.store import StoreTable
+
+
+class Options(StoreTable):
+    """A vault pinned by `vault_id` (`keyturn init` writes it); `path` is its file, if not in the state directory."""
+
+    kind: Literal["local"]
+    vault_id: Line
+    path: AbsolutePath | None = None

@@ -1,0 +1,162 @@
+"""The table of a secret, as far as all kinds share it."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from keyturn.core.compose import holes
+from keyturn.core.errors import UsageError
+from keyturn.manifest.calendars import Calendar, TimeZone
+from keyturn.manifest.problems import Flaw, Off
+from keyturn.manifest.shapes import (
+    Duration,
+    Env,
+    FieldName,
+    Line,
+    Name,
+    Named,
+    PositiveDuration,
+    Several,
+    Table,
+    shape,
+)
+
+_WINDOW = re.compile(
+    r"(?:(?:mon|tue|wed|thu|fri|sat|sun)(?:[,-](?:mon|tue|wed|thu|fri|sat|sun))* )?"
+    r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d\Z"
+)
+_STORE_NAME = re.compile(r"[!-~]{1,512}\Z")
+
+
+def _window(text: str) -> str:
+    if not _WINDOW.match(text) or text[-11:-6] == text[-5:]:
+        raise Off("is not a window", 'write one such as "02:00-05:00" or "sat,sun 01:00-05:00"')
+    return text
+
+
+def _freeze(text: str) -> tuple[date, date]:
+    first, _, last = text.partition("/")
+    try:
+        span = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        span = date.max, date.min
+    if span[0] > span[1]:
+        raise Off("is not a day or a span of days", 'write one such as "2026-12-24" or "2026-12-20/2027-01-03"')
+    return span
+
+
+def _store_name(text: str) -> str:
+    if not _STORE_NAME.match(text):
+        raise Off("is not a name that a store could have", "write it as the store shows it, without spaces")
+    return text
+
+
+def _template(text: str) -> str:
+    if "\0" in text or len(text) > MAX_TEMPLATE:
+        raise Off("is not a template")
+    try:
+        if not holes(text):
+            raise Off("has no field in it", "write {field} where a part of the secret belongs")
+    except UsageError as error:
+        raise Off("has a brace that does not belong to a field name", error.remedy) from None
+    return text
+
+
+MAX_TEMPLATE = 4_096
+Window = Annotated[str, *shape(_window)]
+Freeze = Annotated[tuple[date, date], *shape(_freeze)]
+"""First and last day, both frozen."""
+StoreName = Annotated[str, *shape(_store_name, "^[!-~]{1,512}$")]
+Template = Annotated[str, *shape(_template, maxLength=MAX_TEMPLATE)]
+
+
+class Rotate(Table):
+    """When a secret is rotated, and how long both credentials live side by side."""
+
+    every: PositiveDuration | None = None
+    calendar: Calendar | None = None
+    tz: TimeZone | None = None
+    window: Window | None = None
+    jitter: Duration | None = None
+    freeze: Several[Freeze] = ()
+    deadline: PositiveDuration | None = None
+    overlap: Duration = 0.0
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Two schedules at once; a time of day without its zone."""
+        if self.every is not None and self.calendar is not None:
+            yield Flaw(("calendar",), "'every' and 'calendar' exclude each other", "keep one of them")
+        for key in ("calendar", "window", "freeze"):
+            if getattr(self, key) and self.tz is None:
+                yield Flaw((key,), f"'{key}' without 'tz'", 'add one such as tz = "Europe/London"')
+
+
+class Published(Table):
+    """A view of the bundle under a name that readers know; composed from `template`, or one `field`."""
+
+    template: Template | None = None
+    field: FieldName | None = None
+    env: Env | None = None
+    store_as: Literal["secret", "certificate", "key"] | None = None
+    store_name: StoreName | None = None
+    unsafe_alone: Line | None = None
+
+    def flaws(self) -> Iterator[Flaw]:
+        """No content or two; a name in a store for what is not in a store."""
+        if (self.template is None) == (self.field is None):
+            yield Flaw((), "a published name has either 'template' or 'field'", 'such as field = "password"')
+        if self.store_name is not None and self.store_as is None:
+            yield Flaw(("store_name",), "'store_name' without 'store_as'", 'add store_as = "secret"')
+
+    @property
+    def text(self) -> str:
+        """The template; for a single field, the hole that it is."""
+        return self.template if self.template is not None else f"{{{self.field}}}"
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """The names between the braces."""
+        return holes(self.text)
+
+
+class SecretTable(Table):
+    """What every secret declares. Each kind adds its own keys, and says what its bundle holds."""
+
+    kind: str
+    owner: Line
+    purpose: Line
+    used_by: Literal["keyturn"] | None = None
+    rotate: Rotate = Rotate()
+    publish: Named[Published] = Field(default={}, validate_default=True)
+    consumers: Several[Name] = ()
+    store: Name | None = None
+    store_name: StoreName | None = None
+    probe: Line | None = None
+    on_reject: Literal["revert", "hold"] = "revert"
+    compromise: Literal["availability", "containment"] = "availability"
+
+    coordinates: ClassVar[tuple[str, ...]] = ()
+    """Public facts of the target that templates may use."""
+
+    @property
+    def bundle(self) -> tuple[str, ...]:
+        """The fields of the bundle."""
+        raise TypeError("a kind declares its bundle")
+
+    @property
+    def rotating(self) -> frozenset[str]:
+        """The fields that change together: a view holds all of them, none, or says why not."""
+        return frozenset(self.bundle)
+
+    @property
+    def admins(self) -> tuple[tuple[str, str], ...]:
+        """Secrets that Keyturn itself needs for this one: the key in `target`, and the name."""
+        return ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Every hole that a template of this secret may have."""
+        return (*self.bundle, *self.coordinates)

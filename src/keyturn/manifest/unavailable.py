@@ -1,0 +1,63 @@
+"""What a manifest declares and this version has not built."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keyturn.core.kinds import Room, find
+from keyturn.manifest.consumer import ConsumerTable
+from keyturn.manifest.secret import SecretTable
+from keyturn.manifest.settings import Keyturn, PostgresJournal
+from keyturn.manifest.store import StoreTable
+
+LATER_KEYS = ("calendar", "window", "jitter", "freeze", "deadline")
+"""Keys of `rotate` that the schedule follows later; `every` is honoured now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """One such thing: what it is, and the table or key that declares it."""
+
+    path: tuple[str, ...]
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({'.'.join(self.path)})"
+
+
+def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailable]:
+    for name, kind in kinds.items():
+        line = find(room, kind)
+        if line is None or line.adapter is None:
+            yield Unavailable((top, name), f"kind {kind!r}")
+
+
+def _features(secrets: Mapping[str, SecretTable]) -> Iterator[Unavailable]:
+    for name, secret in secrets.items():
+        for key in LATER_KEYS:
+            if getattr(secret.rotate, key):
+                yield Unavailable(("secrets", name, "rotate"), f"'{key}'")
+        if secret.compromise == "containment":
+            yield Unavailable(("secrets", name, "compromise"), "'containment'")
+
+
+def unavailable(
+    keyturn: Keyturn,
+    stores: Mapping[str, StoreTable],
+    secrets: Mapping[str, SecretTable],
+    consumers: Mapping[str, ConsumerTable],
+    reserved: Mapping[str, Mapping[str, Any]],
+) -> tuple[Unavailable, ...]:
+    """All of it, in the order of the outline."""
+    return (
+        *(
+            (Unavailable(("keyturn", "journal"), "kind 'postgres'"),)
+            if isinstance(keyturn.journal, PostgresJournal)
+            else ()
+        ),
+        *_kinds("stores", "stores", {name: store.kind for name, store in stores.items()}),
+        *_kinds("rotators", "secrets", {name: secret.kind for name, secret in secrets.items()}),
+        *_kinds("consumers", "consumers", {name: consumer.kind for name, consumer in consumers.items()}),
+        *_features(secrets),
+        *(Unavailable((name,), "this table") for name, content in reserved.items() if content),
+    )
