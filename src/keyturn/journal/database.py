@@ -1,14 +1,16 @@
-"""The SQLite file of a journal: how it is made, opened, and what its errors mean."""
+"""The SQLite file of a journal: how it is made and opened, its rows, and what its errors mean."""
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
 
-from keyturn.core.errors import Conflict, Corrupt, Denied, OutcomeUnknown, Unavailable, Unsupported
-from keyturn.journal.place import check_directory, check_file, sync_directory
+from keyturn.core.errors import AdapterError, Conflict, Corrupt, Denied, OutcomeUnknown, Unavailable, Unsupported
+from keyturn.journal.chain import Row
+from keyturn.journal.place import check_directory, check_file
+from keyturn.journal.record import EMPTY, Head, Record, digest, parse
+from keyturn.system.files import write_atomic
 
 APPLICATION_ID = 0x4B544A4C
 """`KTJL`: what `PRAGMA application_id` says of a journal."""
@@ -25,35 +27,37 @@ CREATE TABLE projection (
   stream TEXT PRIMARY KEY NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL, fold TEXT NOT NULL, content BLOB NOT NULL
 ) STRICT;
 """
+_SHAPE = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DISK = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}
+_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+_MEANINGS: tuple[tuple[set[int], type[AdapterError], str, str], ...] = (
+    (_BUSY, Unavailable, "is locked by another process", "try again"),
+    ({sqlite3.SQLITE_FULL}, Unavailable, "has no room to grow", "free space on that filesystem, then go on"),
+    (_DISK, Unavailable, "cannot be used: the disk did not do as asked", "keyturn doctor, then start again"),
+    (_FORBIDDEN, Denied, "may not be written", "check its owner, mode and mount"),
+    ({sqlite3.SQLITE_CONSTRAINT}, Conflict, "refused a change of its records", "read it again"),
+)
 
 
 def create(path: Path) -> None:
-    """Make an empty journal at `path`, 0600. The caller holds a lock that keeps others from doing the same.
+    """Make an empty file for a journal, 0600. The caller holds a lock that keeps others from doing the same.
 
     Raises:
-        AdapterError: as `translated`.
+        AdapterError: it could not be made.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    sync_directory(path.parent)
+    write_atomic(path, b"")
 
 
 def connect(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection that writes: WAL, every commit on the disk before it returns.
+    """A connection that writes: write-ahead log, every commit on the disk before it returns.
+
+    An empty file becomes a journal; the caller holds a lock meanwhile.
 
     Raises:
-        AdapterError: as `translated`, or the file is not a journal of this version.
+        AdapterError: as `translate`, or the file is not a journal of this version.
     """
-    check(path)
-    with translated(path):
-        database = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
-    try:
-        with translated(path):
-            _settle(database)
-            _schema(database, path)
-    except BaseException:
-        database.close()
-        raise
-    return database
+    return _opened(path, patience, "rw", _settle)
 
 
 def connect_reading(path: Path, patience: float) -> sqlite3.Connection:
@@ -62,94 +66,181 @@ def connect_reading(path: Path, patience: float) -> sqlite3.Connection:
     Raises:
         AdapterError: as `connect`.
     """
-    check(path)
-    with translated(path):
-        database = sqlite3.connect(path, timeout=patience, isolation_level=None)
-    try:
-        with translated(path):
-            database.execute("PRAGMA query_only = ON")
-            database.execute("PRAGMA trusted_schema = OFF")
-            _known(database, path)
-    except BaseException:
-        database.close()
-        raise
-    return database
+    return _opened(path, patience, "ro", _known)
 
 
-def check(path: Path) -> None:
-    """Refuse a place or a file that is not ours alone, the two files beside it included.
-
-    Raises:
-        Denied, NotFound, Unsupported: see `keyturn.journal.place`.
-    """
+def _opened(
+    path: Path, patience: float, mode: str, settle: Callable[[sqlite3.Connection, Path], None]
+) -> sqlite3.Connection:
     check_directory(path.parent)
     check_file(path)
     for beside in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         if os.path.lexists(beside):
             check_file(beside)
+    with translated(path):
+        # isolation_level None: transactions begin where we say so and nowhere else.
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=patience,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+                database.execute(f"PRAGMA {pragma}")
+            settle(database, path)
+        except BaseException:
+            database.close()
+            raise
+    return database
 
 
-def _settle(database: sqlite3.Connection) -> None:
-    for pragma in ("synchronous = FULL", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
-        database.execute(f"PRAGMA {pragma}")
+def _settle(database: sqlite3.Connection, path: Path) -> None:
     (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise Unsupported(f"the filesystem does not carry a write-ahead log (mode {mode})")
-
-
-def _schema(database: sqlite3.Connection, path: Path) -> None:
-    (empty,) = database.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()
-    if not empty or database.execute("PRAGMA application_id").fetchone() != (0,):
-        _known(database, path)
-        return
-    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {marks} COMMIT")
+        raise Unsupported(f"{path} has no write-ahead log (mode {mode})", "keep the journal on a local disk")
+    database.execute("PRAGMA synchronous = FULL")
+    if _number(database, "application_id") == 0 and not database.execute(_SHAPE).fetchall():
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {marks} COMMIT")
+    _known(database, path)
 
 
 def _known(database: sqlite3.Connection, path: Path) -> None:
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
+    """Refuse what is not a journal, and one whose tables, triggers or views are not exactly ours."""
+    if _number(database, "application_id") != APPLICATION_ID:
         raise Corrupt(f"{path} is a database, but not a journal of Keyturn", "restore it, then keyturn audit verify")
+    version = _number(database, "user_version")
     if version != SCHEMA_VERSION:
         raise Unsupported(f"{path} has schema {version}, this version knows {SCHEMA_VERSION}", "upgrade Keyturn")
+    if database.execute(_SHAPE).fetchall() != _shape():
+        raise Corrupt(f"the tables of {path} are not those of a journal", "restore it, then keyturn audit verify")
+
+
+def _number(database: sqlite3.Connection, pragma: str) -> int:
+    (number,) = database.execute(f"PRAGMA {pragma}").fetchone()
+    return int(number)
+
+
+def _shape() -> list[tuple[str, ...]]:
+    model = sqlite3.connect(":memory:")
+    try:
+        model.executescript(SCHEMA)
+        return model.execute(_SHAPE).fetchall()
+    finally:
+        model.close()
+
+
+def rows(database: sqlite3.Connection, stream: str, after: int = 0) -> Iterator[Row]:
+    """The rows of a stream behind `after`, by number. Bytes of another type count as no bytes at all."""
+    found = database.execute(
+        "SELECT seq, hash, stored FROM records WHERE stream = ? AND seq > ? ORDER BY seq", (stream, after)
+    )
+    for seq, named, stored in found:
+        yield Row(seq, named, stored if isinstance(stored, bytes) else b"")
+
+
+def streams(database: sqlite3.Connection) -> tuple[str, ...]:
+    """The names of all streams that hold a record, sorted."""
+    return tuple(name for (name,) in database.execute("SELECT DISTINCT stream FROM records ORDER BY stream"))
+
+
+def head(database: sqlite3.Connection, stream: str) -> Head:
+    """The last record of the stream.
+
+    Raises:
+        Corrupt: its bytes do not have the hash that the table names.
+    """
+    last = database.execute("SELECT max(seq) FROM records WHERE stream = ?", (stream,)).fetchone()[0]
+    if last is None:
+        return EMPTY
+    (row,) = rows(database, stream, last - 1)
+    if digest(row.stored) != row.hash:
+        raise Corrupt(f"record {last} of the stream {stream} was changed", "keyturn audit verify")
+    return Head(row.seq, row.hash)
+
+
+def hash_at(database: sqlite3.Connection, stream: str, seq: int) -> str | None:
+    """The hash that the table names for one record, None when there is no such record."""
+    found = database.execute("SELECT hash FROM records WHERE stream = ? AND seq = ?", (stream, seq)).fetchone()
+    return None if found is None else found[0]
+
+
+def records(database: sqlite3.Connection, stream: str, after: int = 0) -> tuple[Record, ...]:
+    """The records of a stream behind `after`, each shown to follow the one before it.
+
+    Raises:
+        Corrupt: the chain does not hold.
+    """
+    prev = hash_at(database, stream, after) if after else EMPTY.hash
+    found: list[Record] = []
+    for seq, row in enumerate(rows(database, stream, after), after + 1):
+        record = parse(row.stored)
+        if (record.stream, record.seq, record.prev, record.hash, row.seq) != (stream, seq, prev, row.hash, seq):
+            raise Corrupt(f"the chain of the stream {stream} is broken at {seq}", "keyturn audit verify")
+        found.append(record)
+        prev = record.hash
+    return tuple(found)
 
 
 @contextmanager
-def translated(path: Path, *, committing: bool = False) -> Iterator[None]:
-    """Say SQLite's errors in ours.
-
-    Args:
-        path: the database, for the message.
-        committing: a failure of the disk leaves open whether the record stands.
-
-    Raises:
-        Unavailable: locked, or no room; nothing was changed.
-        OutcomeUnknown: the disk failed while committing.
-        Denied: the file may not be written.
-        Conflict: the record of that number stands already.
-        Corrupt: the file is damaged, or foreign.
-    """
+def translated(path: Path) -> Iterator[None]:
+    """Raise what `translate` says instead of SQLite's own errors."""
     try:
         yield
     except sqlite3.Error as error:
-        _raise(error, path, committing=committing)
-    except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror}", "keyturn doctor") from None
+        raise translate(error, path) from None
 
 
-def _raise(error: sqlite3.Error, path: Path, *, committing: bool) -> NoReturn:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
-        raise Unavailable(f"{path} is locked by another process", "try again") from None
-    if code == sqlite3.SQLITE_FULL:
-        raise Unavailable(f"no room to write {path}", "free space on that filesystem, then go on") from None
-    if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}:
-        kind = OutcomeUnknown if committing else Unavailable
-        raise kind(f"the disk did not do as asked with {path} ({name})", "keyturn doctor, then keyturn tick") from None
-    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        raise Denied(f"{path} may not be written", "check its owner, mode and mount") from None
-    if code == sqlite3.SQLITE_CONSTRAINT:
-        raise Conflict(f"{path} refused a record that would replace another ({name})") from None
-    raise Corrupt(f"{path} is damaged or not a journal ({name})", "restore it, then keyturn audit verify") from None
+@contextmanager
+def reading(database: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """One moment of the database for all that is read inside. Raises as `translate`."""
+    with translated(path):
+        database.execute("BEGIN")
+        try:
+            yield
+        finally:
+            undo(database)
+
+
+def undo(database: sqlite3.Connection) -> None:
+    """Roll back what is open; SQLite has done it already after some errors."""
+    with suppress(sqlite3.Error):
+        database.execute("ROLLBACK")
+
+
+def is_disk_failure(error: sqlite3.Error) -> bool:
+    """Whether the disk itself failed, so that nothing more may be written through this connection."""
+    return _code(error) in _DISK
+
+
+def translate(error: sqlite3.Error, path: Path, *, committing: bool = False) -> AdapterError:
+    """What SQLite's error means for the caller.
+
+    Args:
+        error: as it came.
+        path: the database, for the message.
+        committing: a failure of the disk then leaves open whether the record stands.
+
+    Returns:
+        Unavailable: locked, no room, or a failing disk; nothing was changed.
+        OutcomeUnknown: the disk failed while committing.
+        Denied: the file may not be written.
+        Conflict: a record of that number stands already.
+        Corrupt: the file is damaged, or foreign.
+    """
+    name = getattr(error, "sqlite_errorname", "no code")
+    if isinstance(error, sqlite3.ProgrammingError):
+        return Unavailable(f"{path} is closed", "open the journal again")
+    if committing and is_disk_failure(error):
+        return OutcomeUnknown(f"the disk failed while {path} was written ({name})", "keyturn doctor, then start again")
+    for codes, kind, what, remedy in _MEANINGS:
+        if _code(error) in codes:
+            return kind(f"{path} {what} ({name})", remedy)
+    return Corrupt(f"{path} is damaged or not a journal ({name})", "restore it, then keyturn audit verify")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code (sqlite.org/rescode.html); errors of the binding itself have none."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

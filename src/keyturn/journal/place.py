@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from keyturn.core.errors import Denied, NotFound, Unavailable, Unsupported
+from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory
 
 NETWORK = frozenset(
     {
@@ -14,36 +15,32 @@ NETWORK = frozenset(
 )  # fmt: skip
 """Filesystems whose locks or shared memory do not hold between hosts (sqlite.org/wal.html, point 2)."""
 
-_MOUNTS = Path("/proc/self/mountinfo")
-_OTHERS = 0o077
+MOUNTS = Path("/proc/self/mountinfo")
 
 
-def prepare_directory(directory: Path) -> None:
+def prepare_directory(directory: Path, mounts: Path = MOUNTS) -> None:
     """Make the directory (0700) unless it is there, and check it.
 
     Raises:
-        Denied: it is not ours alone.
-        Unavailable: it cannot be made.
+        Denied, NotFound, Unavailable: it cannot be made, or is not ours alone.
         Unsupported: it lies on a network filesystem.
     """
-    try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(f"{directory} cannot be made: {error.strerror}", "keyturn doctor") from None
-    check_directory(directory)
+    make_directory(directory)
+    check_directory(directory, mounts)
 
 
-def check_directory(directory: Path) -> None:
-    """Refuse a directory that others can look into, or that is not on this host.
+def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
+    """Refuse a directory that others can look into, a link to one, or one that is not on this host.
+
+    Args:
+        directory: where a journal lies or shall lie.
+        mounts: the kernel's list of mounts, in the form of mountinfo in proc(5).
 
     Raises:
-        Denied, NotFound, Unsupported: as `prepare_directory`.
+        Denied, NotFound, Unavailable, Unsupported: as `prepare_directory`.
     """
-    state = _look(directory)
-    if not stat.S_ISDIR(state.st_mode):
-        raise Denied(f"{directory} is not a directory")
-    _ours(directory, state, 0o700)
-    kind = filesystem(directory, _MOUNTS.read_text())
+    with Directory(directory, private=OPEN_TO_OTHERS):
+        kind = filesystem(directory, mounts.read_text())
     if kind in NETWORK:
         raise Unsupported(f"{directory} lies on {kind}, where locks do not hold", "keep the journal on a local disk")
 
@@ -52,50 +49,34 @@ def check_file(path: Path) -> None:
     """Refuse a file that is a link, has a second name, or that others can read.
 
     Only looks: opening a database file and closing it again would drop the locks that this process
-    holds on it (sqlite.org/howtocorrupt.html, 2.2).
+    holds on it (sqlite.org/howtocorrupt.html, 2.2). The directory is ours alone, so nobody else
+    can put another file in its place after the look.
 
     Raises:
         Denied: it is not a plain file that is ours alone.
-        NotFound: there is none.
+        NotFound, Unavailable: there is none, or it cannot be looked at.
     """
-    state = _look(path)
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        raise NotFound(f"{path} does not exist", "keyturn init") from None
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be looked at: {error.strerror}") from None
     if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
         raise Denied(f"{path} is not a plain file with one name", "put the file itself there, not a link to it")
-    _ours(path, state, 0o600)
+    if state.st_uid != os.geteuid():
+        raise Denied(f"{path} belongs to another user ({state.st_uid})", "run Keyturn as the owner of its state")
+    if state.st_mode & OPEN_TO_OTHERS:
+        raise Denied(f"others may use {path} (mode {stat.S_IMODE(state.st_mode):04o})", f"chmod 0600 {path}")
 
 
 def filesystem(path: Path, mounts: str) -> str:
     """The type of filesystem that `path` lies on; `mounts` is the text of mountinfo, see proc(5)."""
-    resolved, best, kind = path.resolve(), -1, ""
+    resolved, depth, kind = path.resolve(), 0, ""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         mount = Path(before.split(" ")[4].encode().decode("unicode_escape"))
         # Of two mounts at one place the later one is on top.
-        if resolved.is_relative_to(mount) and len(mount.parts) >= best:
-            best, kind = len(mount.parts), after.split(" ")[0]
+        if resolved.is_relative_to(mount) and len(mount.parts) >= depth:
+            depth, kind = len(mount.parts), after.split(" ")[0]
     return kind
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in the directory durable. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _look(path: Path) -> os.stat_result:
-    try:
-        return path.lstat()
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist", "keyturn init") from None
-    except OSError as error:
-        raise Denied(f"{path} cannot be looked at: {error.strerror}") from None
-
-
-def _ours(path: Path, state: os.stat_result, mode: int) -> None:
-    if state.st_uid != os.geteuid():
-        raise Denied(f"{path} belongs to another user ({state.st_uid})", "run Keyturn as the owner of its state")
-    if state.st_mode & _OTHERS:
-        raise Denied(f"others may use {path} (mode {stat.S_IMODE(state.st_mode):o})", f"chmod {mode:o} {path}")

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from keyturn.core import strict_json
 from keyturn.core.clock import Moment, parse_rfc3339
 from keyturn.core.errors import Corrupt, TooLarge, UsageError
 
@@ -223,9 +224,9 @@ def load(stored: bytes, what: str, limit: int = MAX_RECORD_BYTES) -> dict[str, A
     if _FOREIGN.search(stored):
         raise Corrupt(f"{what} holds bytes that are not printable ASCII")
     try:
-        content = json.loads(stored, object_pairs_hook=_once, parse_float=_no_float, parse_constant=_no_float)
+        content = strict_json.load(stored)
         plain(content, what)
-    except (ValueError, RecursionError, UsageError):
+    except (ValueError, UsageError):
         raise Corrupt(f"{what} is not the JSON that was written") from None
     if not isinstance(content, dict):
         raise Corrupt(f"{what} is not a JSON object")
@@ -240,17 +241,6 @@ def is_head(content: object) -> bool:
         and _counts(content["seq"], 0)
         and _is_hash(content["hash"])
     )
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a key stands twice")
-    return content
-
-
-def _no_float(_: str) -> NoReturn:
-    raise ValueError("a float")
 
 
 def _soundness(record: Record) -> dict[str, bool]:
