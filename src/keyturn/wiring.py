@@ -1,1 +1,298 @@
 """Kind to objects: the one place where adapters are imported, on demand."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from keyturn.core.clock import Clock, SystemClock
+from keyturn.core.compose import compose
+from keyturn.core.consumer import Consumer
+from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
+from keyturn.core.kinds import Room, find
+from keyturn.core.rotator import Rotator
+from keyturn.core.secret import Bundle, SecretValue
+from keyturn.core.store import Escrow, Store
+from keyturn.journal.record import SYSTEM, Event, Journal
+from keyturn.journal.sqlite import SqliteJournal
+from keyturn.manifest.model import Manifest
+from keyturn.manifest.surroundings import Surroundings
+from keyturn.rotation.engine import Engine, available
+from keyturn.rotation.log import Listener, silent
+from keyturn.rotation.parts import Parts, Policy, minimum_overlap
+from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys
+from keyturn.system.files import make_directory
+
+KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
+CREDENTIAL = "keyturn-vault-key"
+SELF_VAULT = "vault.self_created"
+"""The record that pins Keyturn's own vault: its id, written once by `init`."""
+
+DEADLINE = 600.0
+"""Seconds after which a settle that still waits is a finding, unless the manifest says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where Keyturn keeps its own things."""
+
+    directory: Path
+    key_file: Path
+
+    @property
+    def journal(self) -> Path:
+        """What was decided and seen."""
+        return self.directory / "journal.db"
+
+    @property
+    def high_water(self) -> Path:
+        """What this host has seen of the journal."""
+        return self.directory / "high-water.json"
+
+    @property
+    def vault(self) -> Path:
+        """The embedded store."""
+        return self.directory / "vault.db"
+
+    @property
+    def self_vault(self) -> Path:
+        """Candidates in escrow, and Keyturn's own keys."""
+        return self.directory / "state-vault.db"
+
+    @property
+    def locks(self) -> Path:
+        """One file per secret."""
+        return self.directory / "locks"
+
+    def anchor(self, vault: Path) -> Path:
+        """What was last seen of a vault."""
+        return self.directory / f"{vault.stem}.anchor"
+
+
+def state_of(directory: Path, environ: Mapping[str, str] = os.environ) -> State:
+    """The state directory with the key file: from KEYTURN_VAULT_KEY_FILE, a systemd credential, or beside it."""
+    if environ.get(KEY_FILE):
+        return State(directory, Path(environ[KEY_FILE]))
+    given = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
+    return State(directory, given if given.exists() else directory / "vault.key")
+
+
+def actor() -> str:
+    """Who acts, for the journal: `user@host/pid`."""
+    return (
+        f"{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.geteuid()}@{socket.gethostname()}/{os.getpid()}"
+    )
+
+
+def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretValue]:
+    """Make journal, vault, own vault and key file; return the vault id to pin, and the recovery code.
+
+    Raises:
+        Refused: something of it is there already; nothing was changed.
+        AdapterError: it cannot be made there.
+    """
+    clock = clock or SystemClock()
+    for path in (state.journal, state.vault, state.self_vault):
+        if path.exists():
+            raise Refused(f"{path} is there already", "choose another state directory, or keep using this one")
+    make_directory(state.directory)
+    make_directory(state.locks)
+    vault, code = LocalVault.create(state.vault, key_file=state.key_file, anchor=state.anchor(state.vault))
+    own, _ = LocalVault.create(
+        state.self_vault, key_file=state.key_file, anchor=state.anchor(state.self_vault), recovery=code
+    )
+    with SqliteJournal(state.journal, actor=actor(), clock=clock, high_water=state.high_water) as journal:
+        journal.append(SYSTEM, journal.head(SYSTEM).seq, Event(SELF_VAULT, {"vault_id": own.vault_id}))
+    return vault.vault_id, code
+
+
+class Service:
+    """One manifest with everything it declares, made when it is first asked for.
+
+    Args:
+        manifest: what is declared.
+        listener: hears each record and each look of a settle.
+        stopping: asked between steps; True ends what is under way after its step.
+        around: wraps each adapter as it is made; the crash harness puts its kill points there.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        listener: Listener = silent,
+        stopping: Callable[[], bool] = lambda: False,
+        around: Callable[[str, Any], Any] = lambda _, part: part,
+    ) -> None:
+        self.manifest = manifest
+        self.state = state_of(manifest.keyturn.state)
+        self.clock: Clock = SystemClock()
+        self._listener = listener
+        self._stopping = stopping
+        self._around = around
+        self._made: dict[tuple[Room, str], Any] = {}
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal. Raises NotFound before `keyturn init`."""
+        if not self.state.journal.exists():
+            raise NotFound(f"{self.state.journal} is not there", "keyturn init")
+        real = SqliteJournal(self.state.journal, actor=actor(), clock=self.clock, high_water=self.state.high_water)
+        journal: Journal = self._around("journal", real)
+        return journal
+
+    @cached_property
+    def self_vault(self) -> LocalVault:
+        """Keyturn's own vault, the one that the journal pins."""
+        pinned = [record.data["vault_id"] for record in self.journal.read(SYSTEM) if record.kind == SELF_VAULT]
+        if not pinned:
+            raise Corrupt("the journal does not say which vault is Keyturn's own", "keyturn audit verify")
+        state = self.state
+        return LocalVault.open(
+            state.self_vault,
+            key_file=state.key_file,
+            anchor=state.anchor(state.self_vault),
+            vault_id=pinned[-1],
+        )
+
+    @cached_property
+    def escrow(self) -> Escrow:
+        """Where candidates are sealed before anything else sees them."""
+        escrow: Escrow = self._around("escrow", LocalEscrow(self.self_vault))
+        return escrow
+
+    @cached_property
+    def keys(self) -> SelfKeys:
+        """Keyturn's own keys."""
+        return SelfKeys(self.self_vault)
+
+    def store(self, secret: str) -> Store:
+        """The store that keeps this secret. Raises NotAvailable, AdapterError."""
+        name = self.manifest.store_of(secret)
+        store: Store = self._make("stores", name, self.manifest.stores[name].kind, self.manifest.stores[name])
+        return store
+
+    def store_name(self, secret: str) -> str:
+        """What the secret is called in its store."""
+        return self.manifest.store_name_of(secret)
+
+    def rotator(self, secret: str) -> Rotator:
+        """What knows the target of this secret. Raises NotAvailable."""
+        table = self.manifest.secret(secret)
+        rotator: Rotator = self._make("rotators", secret, table.kind, table)
+        return rotator
+
+    def consumers(self, secret: str) -> tuple[Consumer, ...]:
+        """Who uses this secret. Raises NotAvailable."""
+        return tuple(self.consumer(name) for name in self.manifest.secret(secret).consumers)
+
+    def consumer(self, name: str) -> Consumer:
+        """One declared consumer. Raises NotAvailable."""
+        table = self.manifest.consumers[name]
+        consumer: Consumer = self._make("consumers", name, table.kind, table)
+        return consumer
+
+    def bundle(self, secret: str) -> Bundle:
+        """The current content. Raises NotFound before the first version."""
+        store, name = self.store(secret), self.store_name(secret)
+        version = store.current(name)
+        if version is None:
+            kind = self.manifest.secret(secret).kind
+            raise NotFound(
+                f"{secret} has no version yet", f"keyturn {'set' if kind == 'manual' else 'provision'} {secret}"
+            )
+        return store.read(name, version)
+
+    def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
+        """The views of a bundle under their published names."""
+        table = self.manifest.secret(secret)
+        coordinates = self.rotator(secret).coordinates() if table.coordinates else {}
+        return {name: compose(view.text, bundle, coordinates) for name, view in table.publish.items()}
+
+    def engine(self, secret: str, listener: Listener | None = None) -> Engine:
+        """The engine for one secret.
+
+        Raises:
+            NotAvailable: its kind, its store or one of its consumers is not built.
+            AdapterError: the store cannot be opened.
+        """
+        rotator = self.rotator(secret)
+        if not available(rotator.overlap, rotator.shape):
+            raise NotAvailable(f"rotating kind {rotator.kind!r}")
+        parts = Parts(
+            name=secret,
+            entry=self.store_name(secret),
+            store=self.store(secret),
+            escrow=self.escrow,
+            rotator=rotator,
+            consumers=self.consumers(secret),
+            publish=partial(self.published, secret),
+            policy=self.policy(secret),
+        )
+        make_directory(self.state.locks)
+        return Engine(
+            parts,
+            journal=self.journal,
+            clock=self.clock,
+            worker=actor(),
+            locks=self.state.locks,
+            listener=listener or self._listener,
+            stopping=self._stopping,
+        )
+
+    def policy(self, secret: str) -> Policy:
+        """What the manifest demands of this secret's rotations."""
+        table = self.manifest.secret(secret)
+        users = {name: self.manifest.consumers[name] for name in table.consumers}
+        return Policy(
+            window=minimum_overlap(
+                table.rotate.overlap,
+                [
+                    user.max_stale if user.reports else user.max_stale_on_outage or user.max_stale
+                    for user in users.values()
+                ],
+                [user.longest_run or 0.0 for user in users.values()],
+                getattr(getattr(table, "target", None), "connect_timeout", 0.0),
+            ),
+            deadline=table.rotate.deadline or DEADLINE,
+            on_reject=table.on_reject,
+            proof={name: user.proof for name, user in users.items()},
+        )
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for part in self._made.values():
+            close = getattr(part, "close", None)
+            if close is not None:
+                close()
+        self._made.clear()
+
+    def _make(self, room: Room, name: str, kind: str, table: object) -> Any:  # noqa: ANN401 - what the table of kinds says
+        if (room, name) not in self._made:
+            line = find(room, kind)
+            if line is None or line.adapter is None:
+                raise NotAvailable(f"kind {kind!r} ({name})")
+            module, _, factory = line.adapter.partition(":")
+            made = getattr(import_module(module), factory)(table, self._surroundings(name))
+            self._made[room, name] = self._around(room, made)
+        return self._made[room, name]
+
+    def _surroundings(self, name: str) -> Surroundings:
+        manifest, state = self.manifest, self.state
+        return Surroundings(
+            name, manifest.service, manifest.environment, state.directory, state.key_file, self.bundle, self.clock
+        )
+
+
+def open_service(
+    manifest: Manifest,
+    *,
+    listener: Listener = silent,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Service:
+    """Everything that the manifest declares; nothing is opened before it is asked for."""
+    return Service(manifest, listener=listener, stopping=stopping)

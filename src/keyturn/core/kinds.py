@@ -1,7 +1,8 @@
-"""The table of kinds: which options file reads a kind, and which class does the work.
+"""The table of kinds: which options file reads a kind, and what makes the adapter.
 
-A class of None is a kind that is declared and validated, and answers "not available in this version".
-`module:Class` is imported by `keyturn.wiring` when a manifest needs it, never before.
+An adapter of None is a kind that is declared and validated, and answers "not available in this
+version". `module:function` makes the adapter from its table and its surroundings; the module is
+imported by `keyturn.wiring` when a manifest needs it, never before.
 """
 
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("stores", "local", "local", "keyturn.stores.local:LocalVault"),
+    Kind("stores", "local", "local", "keyturn.stores.local.declared:declared"),
     Kind("stores", "azure-key-vault", "azure_key_vault"),
     Kind("stores", "aws-secrets-manager", "aws_secrets_manager"),
     Kind("stores", "vault", "vault"),
     Kind("stores", "files", "files_store"),
     Kind("stores", "env-file", "env_file"),
-    Kind("rotators", "postgres", "postgres", "keyturn.rotators.postgres:Postgres"),
+    Kind("rotators", "postgres", "postgres", "keyturn.rotators.postgres.declared:declared"),
     Kind("rotators", "manual", "manual"),
     Kind("rotators", "redis", "redis"),
     Kind("rotators", "jwt", "jwt"),
@@ -39,7 +40,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("rotators", "grafana", "grafana"),
     Kind("rotators", "prometheus", "prometheus"),
     Kind("rotators", "command", "command"),
-    Kind("consumers", "application", "application", "keyturn.consumers.application:Application"),
+    Kind("consumers", "application", "application", "keyturn.consumers.application.declared:declared"),
     Kind("consumers", "files", "files"),
     Kind("consumers", "compose", "compose"),
     Kind("consumers", "swarm", "swarm"),
