@@ -103,7 +103,7 @@ class MemoryStore:
         with self._call("promote"):
             head, former = self._attempted(name, attempt), self._current(name)
             if head is None:
-                raise NotFound(f"{name!r} has no version of attempt {attempt}")
+                raise NotFound(f"{name!r} has no version of attempt {attempt!r:.80}")
             if head == former:
                 return head.id
             if head.state is VersionState.RETIRED:

@@ -103,16 +103,16 @@ def typed_sqlite(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def connected(path: Path, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-    """A connection for one transaction; the file is never created by accident.
+def connected(path: Path, busy: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+    """A connection for one transaction to a file that exists; others are waited for `busy` seconds.
 
     Raises:
         Unavailable, Denied, Corrupt: as `typed_sqlite` has it.
     """
-    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    uri = f"{path.absolute().as_uri()}?mode=rw"
     with (
         typed_sqlite(path),
-        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as database,
+        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy)) as database,
     ):
         database.execute("PRAGMA trusted_schema = OFF")
         database.execute("PRAGMA cell_size_check = ON")

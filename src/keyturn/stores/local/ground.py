@@ -4,16 +4,15 @@ import os
 import re
 import secrets
 import stat
-from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from keyturn.core.errors import Conflict, Corrupt, Denied, Unsupported
-from keyturn.stores.local.sealing import KEY_BYTES
-from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory, read_file, typed_errors, write_atomic
+from keyturn.core.errors import Conflict, Denied, Unsupported
+from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory, typed_errors
 
-_KEY_FILE_LIMIT = 256
 _NETWORK = re.compile(
-    r"(nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|coda|lustre|ocfs2|gfs2|gpfs|glusterfs|fuse\.(?!fuse-overlayfs).*)\Z"
+    r"(nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|coda|lustre|ocfs2|gfs2|gpfs|glusterfs|virtiofs|vboxsf|fuse\.(?!fuse-overlayfs).*)\Z"
 )
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -81,34 +80,19 @@ def check_vault(path: Path) -> None:
         raise Denied(f"{path} has mode {stat.S_IMODE(status.st_mode):04o}", f"chmod 600 {path}")
 
 
-def make_key_file(path: Path) -> None:
-    """Write a new key file (32 random bytes as hex, 0600), unless one is there already.
-
-    Raises:
-        Denied, NotFound, Unavailable: it could not be written.
-    """
-    if not stands(path):
-        write_atomic(path, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n", mode=0o600)
+def draft_of(path: Path) -> Path:
+    """A fresh hidden name beside `path`."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
 
 
-def read_key_file(path: Path) -> bytes:
-    """The 32 bytes of a key file: 64 hex digits or base64, with or without a line break at the end.
-
-    Raises:
-        NotFound, Denied, Unavailable: it cannot be read, or others can read it too.
-        Corrupt: it holds something else.
-    """
-    return _decode_key(read_file(path, _KEY_FILE_LIMIT, private=OPEN_TO_OTHERS).strip(), path)
-
-
-def _decode_key(text: bytes, path: Path) -> bytes:
+@contextmanager
+def removed(draft: Path) -> Iterator[None]:
+    """See to it that the draft is gone afterwards, however the block ends."""
     try:
-        key = bytes.fromhex(text.decode()) if len(text) == 2 * KEY_BYTES else b64decode(text, validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise Corrupt(f"{path} is not a key file", "it holds 32 random bytes as hex or base64, and nothing else")
-    return key
+        yield
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 def stands(path: Path) -> bool:
@@ -137,18 +121,17 @@ def touch(path: Path) -> None:
 
 
 def put_in_place(draft: Path, path: Path) -> None:
-    """Give the draft its name, durably, unless something has it.
+    """Give the draft the name `path`, durably, unless something has it; the draft's own name stays.
 
     Raises:
         Conflict: something has it.
         Denied, Unavailable: it could not be done.
     """
-    with Directory(path.parent, private=OPEN_TO_OTHERS) as directory, typed_errors(str(path)):
+    with Directory(path.parent, follow=True) as directory, typed_errors(str(path)):
         try:
             os.link(draft.name, path.name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd, follow_symlinks=False)
         except FileExistsError:
             raise taken(path) from None
-        os.unlink(draft.name, dir_fd=directory.fd)
         os.fsync(directory.fd)
 
 

@@ -44,10 +44,11 @@ def read_code(code: SecretValue) -> bytes:
     Raises:
         Denied: not a code, or mistyped.
     """
-    return _parse(code.reveal().upper().translate(_READ_AS))
+    return _parse(code.reveal())
 
 
-def _parse(text: str) -> bytes:
+def _parse(typed: str) -> bytes:
+    text = typed.upper().translate(_READ_AS)
     if len(text) != _CHARACTERS + _CHECK or set(text) - set(ALPHABET):
         raise Denied("that is not a recovery code", "it has nine groups of five letters and digits")
     number = 0

@@ -44,7 +44,7 @@ class SelfKeys:
 
         Raises what the vault raises.
         """
-        return "kt1:" + self._used(FINGERPRINT, lambda key: _digest(key, value))
+        return "kt1:" + self._used(FINGERPRINT, lambda key: _keyed(key, value.reveal()))
 
     def _used(self, name: str, use: Callable[[bytes], _Use]) -> _Use:
         version = self._vault.current(name) or self._made(name)
@@ -60,5 +60,5 @@ class SelfKeys:
         return self._vault.promote(name, _FIRST, None)
 
 
-def _digest(key: bytes, value: SecretValue) -> str:
-    return hmac.digest(key, value.reveal().encode(), "sha256").hex()[:_FINGERPRINT_DIGITS]
+def _keyed(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode(), "sha256").hex()[:_FINGERPRINT_DIGITS]

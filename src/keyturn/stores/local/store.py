@@ -178,7 +178,7 @@ class LocalVault:
             heads = _of(transaction.heads, name)
             head, former = _attempted(heads, attempt), _current(heads)
             if head is None:
-                raise NotFound(f"{name!r} has no version of attempt {attempt}", "stage it first")
+                raise NotFound(f"{name!r} has no version of attempt {attempt!r:.80}", "stage it first")
             if head == former:
                 return head.id
             if head.state == VersionState.RETIRED:

@@ -4,7 +4,7 @@ import hmac
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.stores.local import ground
 from keyturn.stores.local.anchor import Mark, judge, read_anchor, write_anchor
 from keyturn.stores.local.database import (
+    BUSY_SECONDS,
     Content,
     Head,
     connected,
@@ -23,6 +24,7 @@ from keyturn.stores.local.database import (
     record,
     typed_sqlite,
 )
+from keyturn.stores.local.key_file import make_key_file, read_key_file
 from keyturn.stores.local.recovery_code import fresh_code, read_code
 from keyturn.stores.local.sealing import MAC_BYTES, Sealed, VaultKey
 from keyturn.stores.local.slots import KEY_FILE, RECOVERY, make_slot, open_slots
@@ -116,6 +118,8 @@ class VaultFile:
     def __init__(self, path: Path, anchor: Path, key: VaultKey) -> None:
         self.path = path
         self.anchor = anchor
+        self.busy = BUSY_SECONDS
+        """Seconds to wait for another process that writes."""
         self._key = key
 
     @property
@@ -133,7 +137,7 @@ class VaultFile:
         """
         ground.check_vault(self.path)
         anchored = read_anchor(self.anchor)  # before the snapshot: the vault may only be newer
-        with connected(self.path) as database:
+        with connected(self.path, self.busy) as database:
             database.execute("BEGIN")
             content = self._verified(database)
             judge(anchored, content.mark, settled=False)
@@ -149,7 +153,7 @@ class VaultFile:
             OutcomeUnknown: it may have been written; read it back.
         """
         ground.check_vault(self.path)
-        with connected(self.path) as database:
+        with connected(self.path, self.busy) as database:
             database.execute("BEGIN IMMEDIATE")
             transaction = Transaction(database, self._anchored(database), self._key)
             yield transaction
@@ -184,7 +188,7 @@ class VaultFile:
         Raises:
             As `writing`.
         """
-        with connected(self.path) as database:
+        with connected(self.path, self.busy) as database:
             database.execute("BEGIN IMMEDIATE")
             content = self._verified(database)
             if not ground.stands(self.anchor):
@@ -247,12 +251,12 @@ def create(path: Path, key_file: Path, anchor: Path, recovery: SecretValue | Non
         ground.prepare(directory)
     if ground.stands(path):
         raise ground.taken(path)
-    ground.make_key_file(key_file)
+    make_key_file(key_file)
     code = recovery or fresh_code()
     key = VaultKey.fresh(secrets.token_hex(_ID_BYTES))
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
-    with _removed(draft):
-        mark = _fill(draft, key, ground.read_key_file(key_file), read_code(code))
+    draft = ground.draft_of(path)
+    with ground.removed(draft):
+        mark = _fill(draft, key, read_key_file(key_file), read_code(code))
         write_anchor(anchor, mark)
         ground.put_in_place(draft, path)
     return VaultFile(path, anchor, key), code
@@ -269,15 +273,6 @@ def _fill(draft: Path, key: VaultKey, key_file: bytes, code: bytes) -> Mark:
         mark = transaction.seal()
         _commit(database, draft)
     return mark
-
-
-@contextmanager
-def _removed(draft: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def opened(path: Path, anchor: Path, unlock: Callable[[Content], VaultKey], vault_id: str) -> VaultFile:
@@ -307,7 +302,7 @@ def opened(path: Path, anchor: Path, unlock: Callable[[Content], VaultKey], vaul
 
 def open_with_key_file(path: Path, anchor: Path, key_file: Path, vault_id: str) -> VaultFile:
     """Open a vault with its key file, and verify root and anchor (see `opened`)."""
-    secret = ground.read_key_file(key_file)
+    secret = read_key_file(key_file)
     vault = opened(path, anchor, lambda content: open_slots(content.slots, KEY_FILE, secret, vault_id), vault_id)
     vault.check()
     return vault
@@ -324,6 +319,6 @@ def recover(path: Path, anchor: Path, code: SecretValue, key_file: Path, vault_i
     raw = read_code(code)
     vault = opened(path, anchor, lambda content: open_slots(content.slots, RECOVERY, raw, vault_id), vault_id)
     vault.adopt_anchor()
-    ground.make_key_file(key_file)
-    vault.replace_key(VaultKey.fresh(vault_id), ground.read_key_file(key_file), raw)
+    make_key_file(key_file)
+    vault.replace_key(VaultKey.fresh(vault_id), read_key_file(key_file), raw)
     return vault

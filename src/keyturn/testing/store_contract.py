@@ -1,0 +1,285 @@
+"""The contract of every store, as rules that any implementation must pass (docs/formats/store.md).
+
+Each rule takes `connect`, which opens another handle on one store that holds nothing when the rule
+begins. A rule that is broken raises `ContractBroken` with the sentence that does not hold.
+
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+    def test_contract(rule, connect): rule(connect)
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound
+from keyturn.core.secret import MAX_FIELD_BYTES, Bundle
+from keyturn.core.store import Store
+from keyturn.core.version import VersionState
+
+Connect = Callable[[], Store]
+Rule = Callable[[Connect], None]
+_Result = TypeVar("_Result")
+
+FIELDS = 25
+WRITERS = 6
+BAD_NAMES = ("", "A", "a--b", "a/b", "../a", "1a", "-a", "a.b", "a_b", "a" * 64, "a\0", "a\n", "ä", "a\ud800")
+_PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n"
+
+
+class ContractBroken(AssertionError):
+    """The store does not do what every store must."""
+
+
+def _hold(condition: object, sentence: str) -> None:
+    if not condition:
+        raise ContractBroken(sentence)
+
+
+def _refused(error: type[AdapterError], sentence: str, call: Callable[..., object], *arguments: object) -> None:
+    try:
+        call(*arguments)
+    except error:
+        return
+    except Exception as other:
+        raise ContractBroken(f"{sentence}: {type(other).__name__} instead of {error.__name__}") from other
+    raise ContractBroken(f"{sentence}: nothing was raised instead of {error.__name__}")
+
+
+def _bundle(text: str = "one") -> Bundle:
+    return Bundle({"username": "clo_a", "password": text})
+
+
+def _states(store: Store, name: str) -> list[VersionState]:
+    return [version.state for version in store.versions(name)]
+
+
+def _current(store: Store, name: str, text: str, attempt: str) -> str:
+    before = store.current(name)
+    store.stage(name, _bundle(text), attempt)
+    return store.promote(name, attempt, before)
+
+
+def an_empty_store_holds_nothing(connect: Connect) -> None:
+    """No names, no versions, no current one."""
+    store = connect()
+    _hold(isinstance(store.kind, str) and isinstance(store.cas, bool), "a store says its kind and whether it compares")
+    _hold(store.names() == (), "an empty store has no names")
+    _hold(store.versions("database") == (), "an unknown name has no versions")
+    _hold(store.current("database") is None, "an unknown name has no current version")
+
+
+def staged_is_pending_and_reads_back(connect: Connect) -> None:
+    """What was staged is not current, and another handle reads the same bytes, the proof key included."""
+    bundle = _bundle()
+    version = connect().stage("database", bundle, "attempt-1")
+    store = connect()
+    _hold(store.read("database", version) == bundle, "a staged bundle reads back as it was")
+    _hold(store.current("database") is None, "staging makes nothing current")
+    (described,) = store.versions("database")
+    _hold(described.id == version and described.attempt == "attempt-1", "a version says its id and attempt")
+    _hold(described.state is VersionState.PENDING, "a staged version is pending")
+    _hold(described.created.tzinfo is not None, "a version says when it was made, with an offset")
+    _hold(store.names() == ("database",), "a name with a pending version is named")
+
+
+def staging_again_writes_nothing(connect: Connect) -> None:
+    """The same attempt with the same bytes gives the same version, also when it has become current."""
+    store, bundle = connect(), _bundle()
+    version = store.stage("database", bundle, "attempt-1")
+    _hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version")
+    store.promote("database", "attempt-1", None)
+    _hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version for good")
+    _hold(_states(store, "database") == [VersionState.CURRENT], "staging again changes no state")
+
+
+def an_attempt_holds_one_content(connect: Connect) -> None:
+    """Other bytes under the same attempt are a conflict, and change nothing."""
+    store, bundle = connect(), _bundle()
+    version = store.stage("database", bundle, "attempt-1")
+    for other in (_bundle("two"), Bundle({"username": "clo_a", "password": "one"})):
+        _refused(Conflict, "an attempt holds one content", store.stage, "database", other, "attempt-1")
+    _hold(store.read("database", version) == bundle, "a refused stage changes nothing")
+    _hold(len(store.versions("database")) == 1, "a refused stage adds nothing")
+
+
+def promotion_moves_the_current_one(connect: Connect) -> None:
+    """The promoted version is current, the former one previous and still readable."""
+    store = connect()
+    first = _current(store, "database", "one", "attempt-1")
+    second = _current(store, "database", "two", "attempt-2")
+    _hold(connect().current("database") == second, "the promoted version is current for every handle")
+    _hold(first != second, "each content has its own version id")
+    _hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "the former is previous")
+    _hold(store.read("database", first)["password"] == _bundle("one")["password"], "a previous version is readable")
+
+
+def promotion_may_be_repeated(connect: Connect) -> None:
+    """Promoting what is current already changes nothing, whatever was expected."""
+    store = connect()
+    first = _current(store, "database", "one", "attempt-1")
+    second = _current(store, "database", "two", "attempt-2")
+    for expected in (first, second, None, "no-such-version"):
+        _hold(store.promote("database", "attempt-2", expected) == second, "promotion may be repeated")
+    _hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "a repetition changes no state")
+
+
+def promotion_compares(connect: Connect) -> None:
+    """Another current version than the expected one is a conflict, and stays current."""
+    store = connect()
+    first = _current(store, "database", "one", "attempt-1")
+    second = store.stage("database", _bundle("two"), "attempt-2")
+    for expected in (None, second, "no-such-version"):
+        _refused(Conflict, "promotion compares", store.promote, "database", "attempt-2", expected)
+    _hold(store.current("database") == first, "a refused promotion changes nothing")
+    _hold(
+        _states(store, "database") == [VersionState.CURRENT, VersionState.PENDING], "a refused promotion marks nothing"
+    )
+    store.stage("other", _bundle(), "attempt-3")
+    _refused(Conflict, "a name without a current one", store.promote, "other", "attempt-3", first)
+
+
+def a_former_version_can_come_back(connect: Connect) -> None:
+    """Promoting the attempt of a previous version makes it current again: so a revert works."""
+    store = connect()
+    first = _current(store, "database", "one", "attempt-1")
+    second = _current(store, "database", "two", "attempt-2")
+    _hold(store.promote("database", "attempt-1", second) == first, "a previous version can be promoted")
+    _hold(store.current("database") == first, "it is current again")
+    _hold(_states(store, "database") == [VersionState.CURRENT, VersionState.PREVIOUS], "the reverted one is previous")
+    _hold(store.retire("database", second) in {True, False}, "the reverted one can be retired")
+
+
+def the_current_one_is_not_retired(connect: Connect) -> None:
+    """Retiring the current version is a conflict, and it goes on being readable."""
+    store = connect()
+    version = _current(store, "database", "one", "attempt-1")
+    _refused(Conflict, "the current version is not retired", store.retire, "database", version)
+    _hold(store.read("database", version) is not None, "the current version stays readable")
+    _hold(_states(store, "database") == [VersionState.CURRENT], "the current version stays current")
+
+
+def retired_is_out_of_reach(connect: Connect) -> None:
+    """Where retiring takes effect, neither read nor promote gives the version out; it may be repeated."""
+    store = connect()
+    first = _current(store, "database", "one", "attempt-1")
+    second = _current(store, "database", "two", "attempt-2")
+    pending = store.stage("database", _bundle("three"), "attempt-3")
+    for version, attempt in ((first, "attempt-1"), (pending, "attempt-3")):
+        effective = store.retire("database", version)
+        _hold(store.retire("database", version) == effective, "retiring may be repeated")
+        if effective:
+            _refused(Disabled, "a retired version is not read", connect().read, "database", version)
+            _refused(Disabled, "nor promoted", store.promote, "database", attempt, second)
+    _hold(store.current("database") == second, "retiring leaves the current version alone")
+    _hold(_states(store, "database")[1] is VersionState.CURRENT, "retiring leaves other versions alone")
+
+
+def what_is_not_there_is_not_found(connect: Connect) -> None:
+    """Unknown names, versions and attempts, and those of another name, are NotFound."""
+    store = connect()
+    version = _current(store, "database", "one", "attempt-1")
+    _current(store, "other", "one", "attempt-2")
+    for name, unknown in (("database", "no-such-version"), ("nothing", version), ("other", version), ("database", "")):
+        _refused(NotFound, "an unknown version is not read", store.read, name, unknown)
+        _refused(NotFound, "an unknown version is not retired", store.retire, name, unknown)
+    for name, attempt in (("database", "attempt-2"), ("nothing", "attempt-1"), ("database", "")):
+        _refused(NotFound, "an unknown attempt is not promoted", store.promote, name, attempt, None)
+    _hold(store.names() == ("database", "other"), "asking for a name does not make it")
+
+
+def names_are_checked(connect: Connect) -> None:
+    """A name that Keyturn does not allow is InvalidName in every method."""
+    store = connect()
+    for name in BAD_NAMES:
+        _refused(InvalidName, "a bad name is not staged", store.stage, name, _bundle(), "attempt-1")
+        _refused(InvalidName, "a bad name is not promoted", store.promote, name, "attempt-1", None)
+        _refused(InvalidName, "a bad name is not retired", store.retire, name, "version")
+        _refused(InvalidName, "a bad name is not read", store.read, name, "version")
+        _refused(InvalidName, "a bad name has no current version", store.current, name)
+        _refused(InvalidName, "a bad name has no versions", store.versions, name)
+    _refused(InvalidName, "an attempt has a name", store.stage, "database", _bundle(), "")
+    _hold(store.names() == (), "a refused name leaves nothing")
+
+
+def versions_keep_their_order(connect: Connect) -> None:
+    """Versions come oldest first, with ids and attempts of their own; names are independent."""
+    store = connect()
+    made = [store.stage("database", _bundle(str(n)), f"attempt-{n}") for n in range(5)]
+    store.stage("other", _bundle(), "attempt-0")
+    listed = store.versions("database")
+    _hold([version.id for version in listed] == made, "versions come oldest first")
+    _hold([version.attempt for version in listed] == [f"attempt-{n}" for n in range(5)], "each with its attempt")
+    _hold(len(set(made)) == len(made), "version ids are unique")
+    _hold(sorted(store.names()) == ["database", "other"], "each name is named once")
+
+
+def content_is_kept_exactly(connect: Connect) -> None:
+    """25 fields, the longest text, quotes, blanks, other scripts and PEM come back as they were."""
+    texts = ["", " ", " a ", "'\"\\;$%`", "@:/?#[]{}", "ä€漢😀", "A\u030a", "%40", "-", _PEM, "x" * MAX_FIELD_BYTES]
+    fields = {f"field_{n}": texts[n % len(texts)] for n in range(FIELDS)}
+    bundle = Bundle(fields | {"field_10": "x" * MAX_FIELD_BYTES, "field_21": "y"})
+    version = connect().stage("many", bundle, "attempt-1")
+    back = connect().read("many", version)
+    _hold(len(back) == FIELDS and back == bundle, "content is kept exactly")
+    _hold(back.proof_key == bundle.proof_key, "the proof key is kept exactly")
+
+
+def one_of_two_writers_wins(connect: Connect) -> None:
+    """Writers that promote at once: one wins, the others get Conflict (where the store compares)."""
+    first = _current(connect(), "database", "one", "attempt-0")
+    for n in range(WRITERS):
+        connect().stage("database", _bundle(str(n)), f"writer-{n}")
+    results = _at_once(lambda n: connect().promote("database", f"writer-{n}", first))
+    won = [result for result in results if isinstance(result, str)]
+    _hold(connect().current("database") in won, "the current version is one that was promoted")
+    if connect().cas:
+        _hold(len(won) == 1, "one writer wins")
+        _hold(sum(isinstance(result, Conflict) for result in results) == WRITERS - 1, "the others get Conflict")
+    _hold(_states(connect(), "database").count(VersionState.CURRENT) == 1, "one version is current")
+
+
+def staging_at_once_is_staging_once(connect: Connect) -> None:
+    """Writers that stage one attempt at once get one version."""
+    bundle = _bundle()
+    results = _at_once(lambda _: connect().stage("database", bundle, "attempt-1"))
+    _hold(len({str(result) for result in results}) == 1, "one attempt is one version")
+    _hold(len(connect().versions("database")) == 1, "it is there once")
+
+
+def _at_once(act: Callable[[int], _Result]) -> list[_Result | AdapterError]:
+    barrier, results = threading.Barrier(WRITERS), list[_Result | AdapterError]()
+
+    def run(n: int) -> None:
+        barrier.wait()
+        try:
+            results.append(act(n))
+        except AdapterError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    _hold(len(results) == WRITERS, "every writer gets an answer or an AdapterError")
+    return results
+
+
+RULES: tuple[Rule, ...] = (
+    an_empty_store_holds_nothing,
+    staged_is_pending_and_reads_back,
+    staging_again_writes_nothing,
+    an_attempt_holds_one_content,
+    promotion_moves_the_current_one,
+    promotion_may_be_repeated,
+    promotion_compares,
+    a_former_version_can_come_back,
+    the_current_one_is_not_retired,
+    retired_is_out_of_reach,
+    what_is_not_there_is_not_found,
+    names_are_checked,
+    versions_keep_their_order,
+    content_is_kept_exactly,
+    one_of_two_writers_wins,
+    staging_at_once_is_staging_once,
+)

@@ -1,0 +1,114 @@
+"""Every store passes the contract, and the contract catches stores that break it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from keyturn.core.errors import AdapterError
+from keyturn.core.secret import Bundle
+from keyturn.core.store import Escrow, Store
+from keyturn.core.version import Version
+from keyturn.stores.local import LocalEscrow, LocalVault
+from keyturn.testing.memory_store import MemoryEscrow, MemoryStore
+from keyturn.testing.store_contract import RULES, Connect, ContractBroken, Rule
+
+
+def _memory(_: Path) -> Connect:
+    store = MemoryStore()
+    return lambda: store
+
+
+def _vault(path: Path) -> Connect:
+    where, key_file, anchor = path / "v/vault.db", path / "key", path / "s/anchor"
+    made, _ = LocalVault.create(where, key_file=key_file, anchor=anchor)
+    return lambda: LocalVault.open(where, key_file=key_file, anchor=anchor, vault_id=made.vault_id)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("make", [_memory, _vault], ids=["memory", "local"])
+def test_contract(rule: Rule, make: Callable[[Path], Connect], tmp_path: Path) -> None:
+    """Each rule of the contract holds for each store."""
+    rule(make(tmp_path))
+
+
+class _Promotes(MemoryStore):
+    """Promotes without comparing."""
+
+    def promote(self, name: str, attempt: str, expect_current: str | None) -> str:
+        return super().promote(name, attempt, self.current(name) or expect_current)
+
+
+class _Repeats(MemoryStore):
+    """Makes a new version each time."""
+
+    def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
+        return super().stage(name, bundle, attempt and f"{attempt}-{len(self.versions(name))}")
+
+
+class _Forgives(MemoryStore):
+    """Takes other bytes for a known attempt."""
+
+    def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
+        known = [version.id for version in self.versions(name) if version.attempt == attempt]
+        return known[0] if known else super().stage(name, bundle, attempt)
+
+
+class _Untyped(MemoryStore):
+    """Lets a KeyError out."""
+
+    def read(self, name: str, version: str) -> Bundle:
+        self.versions(name)
+        return self._bundles[version]
+
+
+class _Backwards(MemoryStore):
+    """Lists the newest version first."""
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        return super().versions(name)[::-1]
+
+
+class _Forgets(MemoryStore):
+    """Loses the proof key."""
+
+    def read(self, name: str, version: str) -> Bundle:
+        bundle = super().read(name, version)
+        return Bundle({field: value.reveal() for field, value in bundle.items()})
+
+
+class _Naive(MemoryStore):
+    """Says a time without an offset."""
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        return tuple(dataclasses.replace(v, created=v.created.replace(tzinfo=None)) for v in super().versions(name))
+
+
+class _Obeys(MemoryStore):
+    """Retires whatever it is told to."""
+
+    def retire(self, name: str, version: str) -> bool:
+        return version == self.current(name) or super().retire(name, version)
+
+
+@pytest.mark.parametrize("broken", [_Promotes, _Repeats, _Forgives, _Untyped, _Backwards, _Forgets, _Naive, _Obeys])
+def test_the_contract_catches_a_broken_store(broken: type[MemoryStore]) -> None:
+    """A store with one seeded bug breaks at least one rule."""
+    caught = 0
+    for rule in RULES:
+        store = broken()
+        try:
+            rule(lambda store=store: store)  # type: ignore[misc]
+        except (ContractBroken, AdapterError):
+            caught += 1
+    assert caught
+
+
+def test_doubles_and_real_parts_are_what_they_say(tmp_path: Path) -> None:
+    """Both stores and both escrows satisfy their protocols, and the double is marked as one."""
+    vault, _ = LocalVault.create(tmp_path / "v/vault.db", key_file=tmp_path / "key", anchor=tmp_path / "v/anchor")
+    stores: tuple[Store, ...] = (MemoryStore(), vault)
+    escrows: tuple[Escrow, ...] = (MemoryEscrow(), LocalEscrow(vault))
+    assert [(store.kind, store.cas) for store in stores] == [("memory", True), ("local", True)]
+    assert all(isinstance(escrow, Escrow) for escrow in escrows)
