@@ -12,12 +12,11 @@ One pass of `advance`, in numbers:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
-from keyturn.core.clock import Clock, Moment, rfc3339
+from keyturn.core.agreement import Agreement
+from keyturn.core.clock import Clock, rfc3339
 from keyturn.core.errors import AdapterError, Conflict, FenceLost, OutcomeUnknown, Refused
 from keyturn.core.ids import uuid7
 from keyturn.core.rotator import Answer, Overlap, Shape
@@ -28,45 +27,18 @@ from keyturn.rotation.events import ConsumerRule, Direction, Fact, Intended, Pla
 from keyturn.rotation.log import Listener, Log, Moved, Watching, silent
 from keyturn.rotation.machine import next_action
 from keyturn.rotation.orders import death_of, may_abort, may_revert
+from keyturn.rotation.outcome import Outcome, Pass
 from keyturn.rotation.parts import Parts
+from keyturn.rotation.plan import Plan, preview
+from keyturn.rotation.reconcile import reconcile
 from keyturn.rotation.settle import Settle
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.system.locks import FileLock
-
-Status = Literal["closed", "reverted", "aborted", "waiting", "held", "drift", "interrupted", "idle"]
 
 TRIES = 3
 """How often a passing fault is tried again within one `advance`."""
 PAUSE = 0.5
 """Seconds before the first of those tries; doubled each time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where `advance` stopped. `code` is that of the error that it waits for, `wake` is in seconds."""
-
-    status: Status
-    rotation: str = ""
-    why: str = ""
-    code: str = ""
-    holdouts: tuple[str, ...] = ()
-    wake: float | None = None
-    remedy: str = ""
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One call of `advance`: until when it may wait, and how many faults came in a row."""
-
-    began: Moment
-    patience: float | None
-    faults: int = 0
-
-    def left(self, now: Moment) -> float | None:
-        """Seconds of patience that are left; None = as long as it takes."""
-        if self.patience is None:
-            return None
-        return self.patience - (self.began.elapsed(now) or 0.0)
 
 
 class Engine:
@@ -179,6 +151,22 @@ class Engine:
             raise Refused(f"{self.name} has no consumer {consumer}", "keyturn consumer list")
         self._note_open(lambda _: events.Excused(consumer, self.name, until, reason))
 
+    def reconcile(self) -> Agreement:
+        """Look whether store and target are as decided, and put right what came late from ourselves.
+
+        Raises:
+            Refused: somebody is at work on this secret.
+            AdapterError: store or target could not be asked.
+        """
+        with FileLock(self._lock_file):
+            self._log.refresh()
+            return reconcile(self.parts, self._log, self._effects)
+
+    def plan(self) -> Plan:
+        """What a rotation begun now would do. Reads the journal only."""
+        self._log.refresh()
+        return preview(self.parts, self._log.state, self.draft("plan"))
+
     def advance(self, patience: float | None = None, *, resume: bool = False) -> Outcome:
         """Go on with the open rotation until it ends or must wait.
 
@@ -194,7 +182,7 @@ class Engine:
             if self._log.state.rotation is None:
                 return Outcome("idle")
             self._claim(resume=resume)
-            going = _Pass(self._clock.now(), patience)
+            going = Pass(self._clock.now(), patience)
             while True:
                 try:
                     outcome = self._one(going)
@@ -205,7 +193,7 @@ class Engine:
 
     # --- one action --------------------------------------------------------------------------
 
-    def _one(self, going: _Pass) -> Outcome | None:
+    def _one(self, going: Pass) -> Outcome | None:
         rotation = self._log.rotation
         action = next_action(self._log.state)
         assert action is not None
@@ -225,7 +213,7 @@ class Engine:
         except AdapterError as error:
             return self._fault(error, action, going)
 
-    def _do(self, action: Action, going: _Pass) -> Outcome | None:
+    def _do(self, action: Action, going: Pass) -> Outcome | None:
         if action.kind is Kind.SETTLE:
             outcome = self._settle(going)
         elif action.kind is Kind.EFFECT:
@@ -239,7 +227,7 @@ class Engine:
             going.faults = 0
         return outcome
 
-    def _ask(self, fact: Fact, action: Action, going: _Pass) -> Outcome | None:
+    def _ask(self, fact: Fact, action: Action, going: Pass) -> Outcome | None:
         self._log.append(fact)
         rotation = self._log.state.rotation
         stuck = rotation is not None and next_action(self._log.state) == action
@@ -269,7 +257,7 @@ class Engine:
             raise
         self._log.append(fact)
 
-    def _settle(self, going: _Pass) -> Outcome | None:
+    def _settle(self, going: Pass) -> Outcome | None:
         settle = Settle(self.parts, self._log, self._effects, self._clock)
         while True:
             settle.look()
@@ -286,7 +274,7 @@ class Engine:
             if not self._log.unchanged():
                 raise Moved("an event of somebody else")
 
-    def _rest(self, step: str, going: _Pass) -> Outcome | None:
+    def _rest(self, step: str, going: Pass) -> Outcome | None:
         """A slot is not written within the minimum overlap after it was last ended."""
         if step != "look:stage" or self._log.ended is None:
             return None
@@ -340,7 +328,7 @@ class Engine:
             when = "nothing was promoted yet" if may_abort(rotation) else "the old version is being ended"
             raise Refused(f"this rotation cannot be reverted: {when}", f"{instead} {self.name}")
 
-    def _fault(self, error: AdapterError, action: Action, going: _Pass) -> Outcome | None:
+    def _fault(self, error: AdapterError, action: Action, going: Pass) -> Outcome | None:
         rotation = self._log.rotation
         if isinstance(error, FenceLost):
             self._moved()
@@ -352,7 +340,7 @@ class Engine:
         outcome = Outcome("waiting", rotation.id, f"{action.step}: {error.message}", error.code, remedy=error.remedy)
         return self._again(going, outcome) if error.what_now in {"retry", "read back"} else outcome
 
-    def _again(self, going: _Pass, outcome: Outcome) -> Outcome | None:
+    def _again(self, going: Pass, outcome: Outcome) -> Outcome | None:
         """None to try once more after a pause, `outcome` when it was tried often enough."""
         going.faults += 1
         pause = PAUSE * 2 ** (going.faults - 1)

@@ -8,7 +8,7 @@ from keyturn.core.consumer import Instance
 from keyturn.core.errors import Conflict
 from keyturn.core.rotator import Session
 from keyturn.journal.record import Event, Journal, Record
-from keyturn.rotation.events import Aborted, Closed, Done, Fact, Planned, Reverted, Seen, decode, encode
+from keyturn.rotation.events import Aborted, Closed, Done, Fact, Intended, Planned, Reverted, Seen, decode, encode
 from keyturn.rotation.machine import apply
 from keyturn.rotation.orders import family
 from keyturn.rotation.state import Rotation, Secret
@@ -55,7 +55,8 @@ class Log:
     """The stream of one secret, and its fold.
 
     Every event is checked by the machine before it is written, so that the journal never holds one
-    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on.
+    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on, `attempts`
+    and `intents` (sequence number to effect) the marks by which our own work is known again.
     """
 
     def __init__(self, journal: Journal, stream: str, listener: Listener = silent) -> None:
@@ -67,6 +68,8 @@ class Log:
         self.planned: Moment | None = None
         self.delivered: Moment | None = None
         self.ended: Moment | None = None
+        self.attempts: set[str] = set()
+        self.intents: dict[int, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -116,6 +119,9 @@ class Log:
         self.state, self.seq = after, record.seq
         if isinstance(fact, Planned):
             self.planned, self.delivered = record.moment(), None
+            self.attempts.add(fact.attempt)
+        elif isinstance(fact, Intended):
+            self.intents[record.seq] = fact.effect
         elif isinstance(fact, Done) and family(fact.effect) == "deliver":
             self.delivered = record.moment()
         elif isinstance(fact, Closed | Aborted | Reverted):

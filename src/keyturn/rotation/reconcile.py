@@ -1,0 +1,63 @@
+"""Looking whether the world is still as decided, and putting right what came late from ourselves.
+
+A store or target without a fence may let an effect happen long after it was sent, and after others.
+What bears the mark of our own stream (an attempt or an intent that stands in it) is put right; what
+does not is somebody else's, is reported, and is never touched.
+"""
+
+from keyturn.core.agreement import Agreement
+from keyturn.core.errors import Conflict
+from keyturn.core.rotator import SlotLook
+from keyturn.journal.record import Event
+from keyturn.rotation.effects import Effects
+from keyturn.rotation.log import Log
+from keyturn.rotation.parts import Parts
+
+RECONCILED = "observation.made"
+
+
+def reconcile(parts: Parts, log: Log, effects: Effects) -> Agreement:
+    """One look at store and target.
+
+    Raises:
+        AdapterError: one of them could not be asked.
+    """
+    current = log.state.current
+    stored = parts.store.current(parts.entry)
+    if current is None or log.state.rotation is not None:
+        return Agreement(parts.name, current.version if current else None, stored)
+    repaired: list[str] = []
+    if stored is not None and stored != current.version and _ours(parts, log, stored):
+        _announce(log, "store", stored)
+        parts.store.promote(parts.entry, current.attempt, stored)
+        repaired.append(f"the store's current version was {stored}, written late by ourselves")
+        stored = parts.store.current(parts.entry)
+    idle = []
+    for slot in parts.rotator.slots:
+        if slot != current.slot:
+            look, mended = _quiet(parts, log, parts.rotator.look(slot))
+            idle.append(look)
+            repaired += mended
+    probe = parts.rotator.accepts(effects.bundle(current))
+    return Agreement(parts.name, current.version, stored, probe, tuple(idle), tuple(repaired))
+
+
+def _ours(parts: Parts, log: Log, version: str) -> bool:
+    attempts = {one.attempt for one in parts.store.versions(parts.entry) if one.id == version}
+    return bool(attempts & log.attempts)
+
+
+def _quiet(parts: Parts, log: Log, look: SlotLook) -> tuple[SlotLook, list[str]]:
+    """The idle slot; disabled again if it was one of our own intents that enabled it."""
+    if not look.enabled or look.fence is None or log.intents.get(look.fence) != "apply":
+        return look, []
+    fence = _announce(log, "target", look.slot)
+    try:
+        parts.rotator.disable(look.slot, fence)
+    except Conflict:
+        return look, []
+    return parts.rotator.look(look.slot), [f"slot {look.slot} was enabled late by ourselves"]
+
+
+def _announce(log: Log, where: str, subject: str) -> int:
+    return log.note(Event(RECONCILED, {"what": "reconcile", "where": where, "subject": subject})).seq
