@@ -57,7 +57,7 @@ def _time_zone(text: str) -> str:
     return text
 
 
-Calendar = Annotated[str, *shape(_calendar)]
+Calendar = Annotated[str, *shape(_calendar, example="0 2 1 * *")]
 """`minute hour day month weekday`."""
-TimeZone = Annotated[str, *shape(_time_zone)]
+TimeZone = Annotated[str, *shape(_time_zone, example="Europe/London")]
 """A key of the IANA time zone database."""

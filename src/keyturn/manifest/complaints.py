@@ -45,8 +45,17 @@ def complaints(
         raw: the table as it was read.
         place: where the table stands in the manifest, for the words of the message.
     """
-    for detail in error.errors(include_url=False, include_input=False):
-        yield _complaint(detail, model, raw, place)
+    details = error.errors(include_url=False, include_input=False)
+    unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    for detail in details:
+        if not (detail["type"] == "missing" and _misspelt(detail["loc"], unknown)):
+            yield _complaint(detail, model, raw, place)
+
+
+def _misspelt(missing: KeyPath, unknown: Sequence[KeyPath]) -> bool:
+    """Whether an unknown key beside it is what was meant, which its own complaint says."""
+    beside = [str(path[-1]) for path in unknown if path[:-1] == missing[:-1]]
+    return bool(get_close_matches(str(missing[-1]), beside, 1))
 
 
 def _complaint(detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any], place: KeyPath) -> Flaw:

@@ -1,6 +1,7 @@
 """The table of a consumer, as far as all kinds share it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from keyturn.manifest.problems import Flaw
@@ -16,13 +17,21 @@ class ConsumerTable(Table):
     """
 
     kind: str
+    """Which kind of consumer."""
     expect: Count | None = None
+    """How many processes there are, where Keyturn cannot count them."""
     max_stale: PositiveDuration = 30.0
+    """How long after a delivery a process may still open a connection with the former version."""
     max_stale_on_outage: PositiveDuration | None = None
+    """The same, while it cannot be asked."""
     grace: Duration | None = None
+    """What is waited where processes cannot report: then evidence says *waited*, not *shown*."""
     lifecycle: Literal["always", "on-demand", "planned"] = "always"
+    """`on-demand` runs start at any time and read at their start; `planned` ones at declared times."""
     longest_run: PositiveDuration | None = None
+    """The longest life of one run; the former version lives as long."""
     proof: Literal["holds", "claimed"] = "holds"
+    """`claimed` takes their word for it; `plan` and the evidence print that."""
 
     enumerates: ClassVar[bool] = False
     """Whether Keyturn can count the instances by itself."""
@@ -31,6 +40,12 @@ class ConsumerTable(Table):
     def reports(self) -> bool:
         """Whether its instances can say what they run on."""
         return False
+
+    @property
+    def directories(self) -> tuple[tuple[str, Path], ...]:
+        """The directories it shares with Keyturn alone, by their keys."""
+        pairs = ((key, getattr(self, key, None)) for key in ("bundle_dir", "status_dir"))
+        return tuple((key, directory) for key, directory in pairs if directory is not None)
 
     def flaws(self) -> Iterator[Flaw]:
         """Membership that nothing says; a run on demand without its length."""

@@ -1,6 +1,7 @@
 """What no table can say of itself: names that must exist, and views that must be whole."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from keyturn.manifest.complaints import close
 from keyturn.manifest.outline import Outline
@@ -16,18 +17,32 @@ def cross_flaws(outline: Outline) -> Iterator[Flaw]:
 
 
 def _consumers(outline: Outline) -> Iterator[Flaw]:
-    known = outline.declared["consumers"]
     for name, secret in outline.secrets.items():
-        path: KeyPath = ("secrets", name, "consumers")
-        for index, consumer in enumerate(secret.consumers):
-            if consumer not in known:
-                hint = close(consumer, known) or f"declare [consumers.{consumer}]"
-                yield Flaw((*path, index), f"there is no consumer '{consumer}'", hint)
-            if consumer in secret.consumers[:index]:
-                yield Flaw((*path, index), f"consumer '{consumer}' is named twice", "name it once")
+        yield from _listed(outline, ("secrets", name, "consumers"), secret.consumers)
+        yield from _listed(outline, ("secrets", name, "target", "verifiers"), secret.verifiers)
         if not secret.consumers and secret.used_by is None:
             hint = 'consumers = ["…"], or used_by = "keyturn"'
             yield Flaw(("secrets", name), f"nobody uses secret '{name}'", hint)
+
+
+def _listed(outline: Outline, path: KeyPath, consumers: tuple[str, ...]) -> Iterator[Flaw]:
+    known = outline.declared["consumers"]
+    for index, consumer in enumerate(consumers):
+        if consumer not in known:
+            hint = close(consumer, known) or f"declare [consumers.{consumer}]"
+            yield Flaw((*path, index), f"there is no consumer '{consumer}'", hint)
+        if consumer in consumers[:index]:
+            yield Flaw((*path, index), f"consumer '{consumer}' is named twice", "name it once")
+
+
+def _directories(outline: Outline) -> Iterator[Flaw]:
+    """Two consumers that would write into, or read from, one directory."""
+    taken: dict[Path, str] = {}
+    for name, consumer in outline.consumers.items():
+        for key, directory in consumer.directories:
+            if (first := taken.setdefault(directory, name)) != name:
+                hint = "give each consumer its own"
+                yield Flaw(("consumers", name, key), f"this is a directory of consumer '{first}' already", hint)
 
 
 def _stores(outline: Outline) -> Iterator[Flaw]:
@@ -149,4 +164,5 @@ _CHECKS: tuple[Callable[[Outline], Iterator[Flaw]], ...] = (
     _published_names,
     _store_entries,
     _copies,
+    _directories,
 )

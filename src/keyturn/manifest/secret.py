@@ -66,8 +66,8 @@ def _template(text: str) -> str:
 
 
 MAX_TEMPLATE = 4_096
-Window = Annotated[str, *shape(_window)]
-Freeze = Annotated[tuple[date, date], *shape(_freeze)]
+Window = Annotated[str, *shape(_window, example="02:00-05:00")]
+Freeze = Annotated[tuple[date, date], *shape(_freeze, example="2026-12-20/2027-01-03")]
 """First and last day, both frozen."""
 StoreName = Annotated[str, *shape(_store_name, "^[!-~]{1,512}$")]
 Template = Annotated[str, *shape(_template, maxLength=MAX_TEMPLATE)]
@@ -77,13 +77,21 @@ class Rotate(Table):
     """When a secret is rotated, and how long both credentials live side by side."""
 
     every: PositiveDuration | None = None
+    """Age at which it is due."""
     calendar: Calendar | None = None
+    """Minute, hour, day of the month, month, weekday, as in crontab."""
     tz: TimeZone | None = None
+    """IANA time zone of `calendar`, `window` and `freeze`."""
     window: Window | None = None
+    """When a rotation may change something: `02:00-05:00`, or with days `sat,sun 01:00-05:00`."""
     jitter: Duration | None = None
+    """Spreads the start, so that secrets due together do not start together."""
     freeze: Several[Freeze] = ()
+    """Days, or spans of days, on which none starts."""
     deadline: PositiveDuration | None = None
+    """When a rotation that has not closed becomes a finding. It never retires anything."""
     overlap: Duration = 0.0
+    """How long both credentials live at least."""
 
     def flaws(self) -> Iterator[Flaw]:
         """Two schedules at once; a time of day without its zone."""
@@ -98,11 +106,17 @@ class Published(Table):
     """A view of the bundle under a name that readers know; composed from `template`, or one `field`."""
 
     template: Template | None = None
+    """Text with `{field}` holes; in a URL every part is percent-encoded."""
     field: FieldName | None = None
+    """One field as it is."""
     env: Env | None = None
+    """Environment variable; otherwise the name in upper case with underscores."""
     store_as: Literal["secret", "certificate", "key"] | None = None
+    """Also an entry of the store, for readers that know nothing of Keyturn."""
     store_name: StoreName | None = None
+    """Its name there, where that differs."""
     unsafe_alone: Line | None = None
+    """Why it is fine that a reader gets part of what changes together; `plan` prints it."""
 
     def flaws(self) -> Iterator[Flaw]:
         """No content or two; a name in a store for what is not in a store."""
@@ -126,17 +140,29 @@ class SecretTable(Table):
     """What every secret declares. Each kind adds its own keys, and says what its bundle holds."""
 
     kind: str
+    """Which kind of target accepts it."""
     owner: Line
+    """Who answers for it: a person or a team, with an address."""
     purpose: Line
+    """What it is for."""
     used_by: Literal["keyturn"] | None = None
+    """One of Keyturn's own: needs no consumer."""
     rotate: Rotate = Rotate()
+    """When it is rotated; without, by hand."""
     publish: Named[Published] = Field(default={}, validate_default=True)
+    """Views of the bundle under names that readers know."""
     consumers: Several[Name] = ()
+    """Who uses it."""
     store: Name | None = None
+    """Where its bundle lives; needed with several stores."""
     store_name: StoreName | None = None
+    """Its name there, where that differs; taken as it is."""
     probe: Line | None = None
+    """One statement that a consumer must be able to run with a new credential."""
     on_reject: Literal["revert", "hold"] = "revert"
+    """What a rejected version brings: back to the former one, or a hold."""
     compromise: Literal["availability", "containment"] = "availability"
+    """In an emergency: the new one first, or the old one off first."""
 
     coordinates: ClassVar[tuple[str, ...]] = ()
     """Public facts of the target that templates may use."""
@@ -154,6 +180,11 @@ class SecretTable(Table):
     @property
     def admins(self) -> tuple[tuple[str, str], ...]:
         """Secrets that Keyturn itself needs for this one: the key in `target`, and the name."""
+        return ()
+
+    @property
+    def verifiers(self) -> tuple[str, ...]:
+        """Consumers in `target` that check what others make with this secret."""
         return ()
 
     @property

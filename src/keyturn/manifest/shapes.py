@@ -34,25 +34,32 @@ class Table(BaseModel):
         yield from ()
 
 
-def _checked(check: Callable[[str], T]) -> Callable[[object], T]:
+def _checked(check: Callable[[str], T], example: str) -> Callable[[object], T]:
     def validate(value: object) -> T:
         if not isinstance(value, str):
-            raise Off("must be a string")
+            raise Off("must be a string", f'such as "{example}"' if example else "")
         return check(value)
 
     return validate
 
 
-def shape(check: Callable[[str], object], pattern: str | None = None, **schema: int) -> tuple[object, object]:
+def shape(
+    check: Callable[[str], object], pattern: str | None = None, example: str = "", **schema: int
+) -> tuple[object, object]:
     """What makes an annotated type of a string: its check, and how JSON Schema describes it.
 
     Args:
         check: the value from the text; raises `Off`.
         pattern: a regular expression for editors; the check has the last word.
+        example: a good value.
         schema: other keywords of JSON Schema.
     """
-    described = {"type": "string"} | ({"pattern": pattern} if pattern else {}) | schema
-    return PlainValidator(_checked(check)), WithJsonSchema(described)
+    described: dict[str, object] = {"type": "string", **schema}
+    if pattern:
+        described["pattern"] = pattern
+    if example:
+        described["examples"] = [example]
+    return PlainValidator(_checked(check, example)), WithJsonSchema(described)
 
 
 def _name(text: str) -> str:
@@ -135,23 +142,23 @@ def _guid(text: str) -> str:
 NAME_PATTERN = "^(?!.*--)[a-z][a-z0-9-]{0,62}$"
 DURATION_PATTERN = r"^(\d{1,9}(ms|s|m|h|d|w))+$"
 
-Name = Annotated[str, *shape(_name, NAME_PATTERN)]
+Name = Annotated[str, *shape(_name, NAME_PATTERN, example="clo-api")]
 """Of a secret, consumer, store, published view or profile."""
-Duration = Annotated[float, *shape(_duration, DURATION_PATTERN)]
+Duration = Annotated[float, *shape(_duration, DURATION_PATTERN, example="30s")]
 """Seconds; written `"15m"`."""
-PositiveDuration = Annotated[float, *shape(_positive, DURATION_PATTERN)]
+PositiveDuration = Annotated[float, *shape(_positive, DURATION_PATTERN, example="30s")]
 """Seconds, more than 0."""
 Line = Annotated[str, *shape(_line, minLength=1)]
 """One line of text."""
 Identifier = Annotated[str, *shape(_identifier, minLength=1, maxLength=MAX_IDENTIFIER_BYTES)]
 """A role, user or database at a target."""
-Host = Annotated[str, *shape(_host, r":\d{1,5}$")]
+Host = Annotated[str, *shape(_host, r":\d{1,5}$", example="db.internal:5432")]
 """`host:port`."""
-AbsolutePath = Annotated[Path, *shape(_absolute, "^/")]
-HttpsUrl = Annotated[str, *shape(_url("https"), "^https://")]
-HttpUrl = Annotated[str, *shape(_url("https", "http"), "^https?://")]
-Env = Annotated[str, *shape(_env, "^[A-Za-z_][A-Za-z0-9_]{0,126}$")]
-FieldName = Annotated[str, *shape(_field, "^[a-z][a-z0-9_]{0,62}$")]
+AbsolutePath = Annotated[Path, *shape(_absolute, "^/", example="/run/keyturn")]
+HttpsUrl = Annotated[str, *shape(_url("https"), "^https://", example="https://example.com")]
+HttpUrl = Annotated[str, *shape(_url("https", "http"), "^https?://", example="https://example.com")]
+Env = Annotated[str, *shape(_env, "^[A-Za-z_][A-Za-z0-9_]{0,126}$", example="DATABASE_URL")]
+FieldName = Annotated[str, *shape(_field, "^[a-z][a-z0-9_]{0,62}$", example="password")]
 Guid = Annotated[str, *shape(_guid, _GUID.pattern.replace(r"\Z", "$"))]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Several = Annotated[tuple[T, ...], Field(strict=False)]
@@ -175,9 +182,13 @@ class Tls(Table):
     """
 
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    """How the server is verified, in libpq's words."""
     sslmode_reason: Line | None = None
+    """Why less than `verify-full` is enough; needed then."""
     sslrootcert: AbsolutePath | None = None
+    """File of the authorities that may vouch for the server."""
     connect_timeout: PositiveDuration = 5.0
+    """For one connection."""
 
     weaker: ClassVar[str] = "say why in sslmode_reason, or leave sslmode out"
 

@@ -11,7 +11,9 @@ class StoreTable(Table):
     """What every store declares. `dev` allows a kind that is no place for production as primary store."""
 
     kind: str
+    """Which store."""
     dev: bool = False
+    """Allows, as primary store, a kind that keeps values in the clear."""
 
     only_dev: ClassVar[bool] = False
     """Whether this kind keeps values in the clear."""

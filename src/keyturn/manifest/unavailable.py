@@ -13,6 +13,9 @@ from keyturn.manifest.store import StoreTable
 LATER_KEYS = ("calendar", "window", "jitter", "freeze", "deadline")
 """Keys of `rotate` that the schedule follows later; `every` is honoured now."""
 
+_BY_HAND = frozenset({("rotators", "manual")})
+"""Kinds that need no rotator: a person brings the value, `set` takes it, and it serves at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
@@ -28,7 +31,7 @@ class Unavailable:
 def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailable]:
     for name, kind in kinds.items():
         line = find(room, kind)
-        if line is None or line.adapter is None:
+        if (room, kind) not in _BY_HAND and (line is None or line.adapter is None):
             yield Unavailable((top, name), f"kind {kind!r}")
 
 

@@ -11,9 +11,9 @@ _NEVER = frozenset(
     | {"access_key", "account_key", "private_key", "token"}
 )
 """Keys that no table has, because what they hold belongs into a store."""
-_LITERAL_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s:{}]*:(?!\{[a-z][a-z0-9_]*\}@)[^/@\s]+@", re.IGNORECASE)
+_LITERAL_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s:]*:(?!\{[a-z][a-z0-9_]*\}@)[^/@\s]+@", re.IGNORECASE)
 _LITERAL_PAIR = re.compile(
-    r"(?:password|passwd|pwd|accountkey|sharedaccesskey|secret)\s*=\s*(?!\{)[^\s;&{]", re.IGNORECASE
+    r"(?<![a-z])(?:password|passwd|pwd|accountkey|sharedaccesskey|secret)=(?!\{)\S", re.IGNORECASE
 )
 _KNOWN_FORMS = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"

@@ -16,10 +16,15 @@ class Options(ConsumerTable):
     """
 
     kind: Literal["application"]
+    """Processes with `keyturn.client`."""
     bundle_dir: AbsolutePath
+    """Written by Keyturn, read by the application."""
     status_dir: AbsolutePath | None = None
+    """Written by the application, read by Keyturn."""
     urls: Several[HttpUrl] = ()
+    """One endpoint per process, instead of the status directory."""
     group: Identifier | None = None
+    """Who may read the bundle, where the application runs as another user."""
 
     @property
     def reports(self) -> bool:

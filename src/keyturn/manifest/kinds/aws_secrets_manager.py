@@ -33,28 +33,36 @@ class Instance(Table):
     """The role of the machine, task or pod."""
 
     kind: Literal["instance"]
+    """The role of the machine, task or pod."""
 
 
 class Profile(Table):
     """A profile of the AWS configuration files."""
 
     kind: Literal["profile"]
+    """A profile of the AWS configuration files."""
     name: Line
+    """Its name."""
 
 
 class AssumeRole(Table):
     """A role that the identity of the machine may take on."""
 
     kind: Literal["assume-role"]
+    """A role that the machine may take on."""
     role: RoleArn
+    """Its ARN."""
 
 
 class WebIdentity(Table):
     """A role for a federated token."""
 
     kind: Literal["web-identity"]
+    """A role for a federated token."""
     role: RoleArn
+    """Its ARN."""
     token_file: AbsolutePath
+    """File with the token."""
 
 
 Identity = Annotated[Instance | Profile | AssumeRole | WebIdentity, Field(discriminator="kind")]
@@ -64,9 +72,16 @@ class Options(StoreTable):
     """One region of one account; `prefix` stands before every name, such as `clo/production/`."""
 
     kind: Literal["aws-secrets-manager"]
+    """AWS Secrets Manager."""
     region: Region
+    """The region."""
     identity: Identity
+    """How Keyturn signs in."""
     prefix: Line | None = None
+    """Before every name, such as `clo/production/`."""
     endpoint: HttpsUrl | None = None
+    """For an endpoint of one's own."""
     kms_key: Line | None = None
+    """Key that encrypts, if not the default one."""
     timeout: PositiveDuration = 10.0
+    """For one request."""

@@ -14,12 +14,19 @@ class Options(StoreTable):
     """One vault per environment. `ca_file` and `verify_challenge_resource` are for vaults that are not Azure's."""
 
     kind: Literal["azure-key-vault"]
+    """A Key Vault."""
     url: HttpsUrl
+    """The vault; one per environment."""
     identity: Identity
+    """How Keyturn signs in."""
     ca_file: AbsolutePath | None = None
+    """Authorities, for vaults that are not Azure's."""
     authority: HttpsUrl | None = None
+    """Where tokens come from, if not the public cloud."""
     verify_challenge_resource: bool = True
+    """Off for test servers only."""
     timeout: PositiveDuration = 10.0
+    """For one request."""
 
     copies: ClassVar[frozenset[str]] = frozenset({"secret", "certificate", "key"})
     name_limit: ClassVar[int] = 127

@@ -11,17 +11,24 @@ class Target(Table):
     """The account, as Azure Resource Manager names it."""
 
     service: Literal["storage", "cosmos-db", "service-bus", "event-hubs", "redis", "cognitive-services"] = "storage"
+    """Of the account."""
     subscription: Guid
+    """Its subscription."""
     resource_group: Line
+    """Its resource group."""
     account: Line
+    """Its name."""
     identity: Identity
+    """How Keyturn signs in."""
 
 
 class Options(SecretTable):
     """A key that Azure makes; `key_name` is which of the two."""
 
     kind: Literal["azure-keys"]
+    """One of the two keys of an Azure account."""
     target: Target
+    """The account."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("account",)
 

@@ -14,11 +14,17 @@ class Target(Table):
     """The command as argv, never a shell line; `options` are handed to it as they are, `admin` by descriptor."""
 
     argv: AtLeastOne[Line]
+    """The command; its program by absolute path."""
     fields: AtLeastOne[FieldName]
+    """The fields of the bundle."""
     options: Named[str] = Field(default={}, validate_default=True)
+    """Handed to the command as they are."""
     overlap: Literal["two-credentials", "grace-period", "none"] = "none"
+    """How many credentials the target accepts at a time."""
     timeout: PositiveDuration = 30.0
+    """For one call."""
     admin: Name | None = None
+    """A secret of Keyturn's own, handed over by descriptor."""
 
     def flaws(self) -> Iterator[Flaw]:
         """A program that the search path would choose."""
@@ -30,7 +36,9 @@ class Options(SecretTable):
     """A credential that the command makes and changes."""
 
     kind: Literal["command"]
+    """A rotator of your own."""
     target: Target
+    """The command."""
 
     @property
     def bundle(self) -> tuple[str, ...]:

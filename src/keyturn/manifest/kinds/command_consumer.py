@@ -12,9 +12,13 @@ class Options(ConsumerTable):
     """`deliver` and `observe` are argv that speak keyturn-exec/1; without `observe` its `grace` is waited."""
 
     kind: Literal["command"]
+    """Delivery and observation by your own executables."""
     deliver: AtLeastOne[Line]
+    """Command (argv) that delivers; its program by absolute path."""
     observe: Several[Line] = ()
+    """Command (argv) that says what each process runs on."""
     timeout: PositiveDuration = 30.0
+    """For one call."""
 
     @property
     def reports(self) -> bool:

@@ -11,17 +11,24 @@ class Target(Table):
     """The application: `object_id` is what Graph wants, `client_id` what a log-in wants."""
 
     tenant_id: Guid
+    """Directory."""
     client_id: Guid
+    """What a log-in names."""
     object_id: Guid
+    """What Graph names."""
     lifetime: PositiveDuration = 180 * 86400.0
+    """Of a new secret."""
     identity: Identity
+    """How Keyturn signs in."""
 
 
 class Options(SecretTable):
     """A client secret that Entra makes; `key_id` is its handle."""
 
     kind: Literal["entra"]
+    """The client secret of an app registration."""
     target: Target
+    """The application."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("tenant_id", "client_id")
 

@@ -10,7 +10,9 @@ class Options(StoreTable):
     """A file, 0600."""
 
     kind: Literal["env-file"]
+    """A `.env` file."""
     path: AbsolutePath
+    """The file."""
 
     only_dev: ClassVar[bool] = True
     name_limit: ClassVar[int] = 127

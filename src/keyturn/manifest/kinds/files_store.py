@@ -10,8 +10,11 @@ class Options(StoreTable):
     """A directory, 0700, or 0750 for a declared `group`."""
 
     kind: Literal["files"]
+    """A directory with one file per entry."""
     path: AbsolutePath
+    """The directory."""
     group: Identifier | None = None
+    """Who may read it: 0750 and 0640 instead of 0700 and 0600."""
 
     only_dev: ClassVar[bool] = True
     name_limit: ClassVar[int] = 200

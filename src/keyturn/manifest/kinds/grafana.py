@@ -10,16 +10,22 @@ class Target(Table):
     """The server and the user. Without `admin` the user changes its own password."""
 
     url: HttpUrl
+    """The server."""
     user: Identifier
+    """Whose password."""
     admin: Name | None = None
+    """A secret of Keyturn's own: a server admin. Without, the user changes its own."""
     ca_file: AbsolutePath | None = None
+    """Authorities that may vouch for the server."""
 
 
 class Options(SecretTable):
     """A Grafana log-in."""
 
     kind: Literal["grafana"]
+    """A Grafana log-in."""
     target: Target
+    """Server and user."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("url",)
 

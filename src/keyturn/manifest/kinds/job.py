@@ -12,10 +12,15 @@ class Options(ConsumerTable):
     """A nightly run, say; the former version lives for `longest_run` beside the new one."""
 
     kind: Literal["job"]
+    """Something that runs now and then."""
     bundle_dir: AbsolutePath
+    """Written by Keyturn."""
     status_dir: AbsolutePath | None = None
+    """Written by the runs."""
     group: Identifier | None = None
+    """Who may read the bundle."""
     lifecycle: Literal["always", "on-demand", "planned"] = "on-demand"
+    """`on-demand`, unless it is planned."""
 
     @property
     def reports(self) -> bool:

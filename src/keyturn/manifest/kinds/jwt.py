@@ -16,19 +16,30 @@ class Target(Table):
     """
 
     algorithm: Literal["RS256", "ES256", "EdDSA", "HS256"]
+    """Of the signature."""
     token_life: PositiveDuration
+    """Longest life of a token, leeway included."""
     bits: Annotated[int, Field(ge=3072, le=8192)] = 3072
+    """Of an RSA key."""
     verifiers: Several[Name] = ()
+    """Consumers that check tokens, beside those of the secret."""
 
 
 class Options(SecretTable):
     """A key set with one key in use; `jwks` is what verifiers accept (RFC 7517)."""
 
     kind: Literal["jwt"]
+    """Signing keys of tokens."""
     target: Target
+    """The form of the keys."""
 
     @property
     def bundle(self) -> tuple[str, ...]:
         """The key in use with its id, and the set of the accepted ones."""
         key = ("secret_key",) if self.target.algorithm == "HS256" else ("private_key", "public_key")
         return (*key, "kid", "jwks")
+
+    @property
+    def verifiers(self) -> tuple[str, ...]:
+        """The consumers that check tokens."""
+        return self.target.verifiers

@@ -10,13 +10,21 @@ class Options(ConsumerTable):
     """One workload; `action` says whether its pods pick a change up, or are rolled."""
 
     kind: Literal["kubernetes"]
+    """A workload that mounts a Secret object."""
     namespace: Line
+    """Its namespace."""
     workload: Line
+    """Such as `deployment/clo-api`."""
     secret: Line
+    """The Secret object."""
     kubeconfig: AbsolutePath | None = None
+    """How to reach the cluster, if not from inside."""
     context: Line | None = None
+    """Of the kubeconfig."""
     action: Literal["none", "rollout"] = "none"
+    """`rollout` where pods read only at their start."""
     urls: Several[HttpUrl] = ()
+    """One endpoint per process."""
 
     enumerates: ClassVar[bool] = True
 

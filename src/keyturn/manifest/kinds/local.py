@@ -10,5 +10,8 @@ class Options(StoreTable):
     """A vault pinned by `vault_id` (`keyturn init` writes it); `path` is its file, if not in the state directory."""
 
     kind: Literal["local"]
+    """The encrypted vault beside Keyturn."""
     vault_id: Line
+    """Pins the vault: another one is refused. `keyturn init` writes it."""
     path: AbsolutePath | None = None
+    """Its file, if not in the state directory."""

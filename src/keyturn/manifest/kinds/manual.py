@@ -14,8 +14,11 @@ class Options(SecretTable):
     """A credential of any form. `instructions` tell the person, line by line, what to do when it is due."""
 
     kind: Literal["manual"]
+    """Anything that a person changes."""
     fields: AtLeastOne[FieldName] = Field(default=("value",), max_length=32)
+    """The fields of the bundle."""
     instructions: Several[Line] = ()
+    """What the person has to do when it is due, line by line."""
 
     @property
     def bundle(self) -> tuple[str, ...]:

@@ -1,11 +1,25 @@
 """[secrets.NAME] kind = "postgres": two log-in roles that take turns, members of one owner role."""
 
+import re
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from keyturn.manifest.problems import Flaw
+from keyturn.manifest.problems import Flaw, Off
 from keyturn.manifest.secret import SecretTable
-from keyturn.manifest.shapes import AtLeastOne, Host, Identifier, Name, Tls
+from keyturn.manifest.shapes import AtLeastOne, Host, Identifier, Name, PositiveDuration, Tls, shape
+
+_ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]{0,62}\Z", re.ASCII)
+_RESERVED = re.compile(r"pg_.*|public|none|current_role|current_user|session_user", re.IGNORECASE)
+
+
+def _role(text: str) -> str:
+    if not _ROLE.match(text) or _RESERVED.fullmatch(text):
+        raise Off("is not a role that Keyturn takes", "letters, digits and _, no name that PostgreSQL reserves")
+    return text
+
+
+Role = Annotated[str, *shape(_role, "^[A-Za-z_][A-Za-z0-9_$.@-]{0,62}$", example="clo_a")]
+"""A role of the cluster; the allow-list keeps it free of anything that needs quoting twice."""
 
 
 class Target(Tls):
@@ -16,14 +30,37 @@ class Target(Tls):
     """
 
     hosts: AtLeastOne[Host]
+    """Primary and standbys of one cluster."""
     dbname: Identifier
-    owner_role: Identifier
-    roles: AtLeastOne[Identifier]
+    """The database."""
+    owner_role: Role
+    """Role without log-in that owns everything."""
+    roles: AtLeastOne[Role]
+    """The two log-in roles that take turns."""
     admin: Name
+    """A secret of Keyturn's own: the role that may change the two."""
+    deadline: PositiveDuration = 15.0
+    """For one connection with all that is asked on it."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, int], ...]:
+        """The hosts as (host, port), without the brackets of an IPv6 address."""
+        parts = (host.rpartition(":") for host in self.hosts)
+        return tuple((host.strip("[]"), int(port)) for host, _, port in parts)
 
     def flaws(self) -> Iterator[Flaw]:
         """Roles that are not two, not distinct, or the owner."""
         yield from super().flaws()
+        for path, role in (
+            (("owner_role",), self.owner_role),
+            *((("roles", i), role) for i, role in enumerate(self.roles)),
+        ):
+            if not _ROLE.match(role):
+                yield Flaw(
+                    path,
+                    "not a role that may log in or own",
+                    "letters, digits and _, and no name that PostgreSQL reserves",
+                )
         if len(self.roles) != 2 or len(set(self.roles)) != 2:  # noqa: PLR2004 -- a pair
             yield Flaw(("roles",), "not two distinct roles", 'write two such as ["clo_a", "clo_b"]')
         if self.owner_role in self.roles:
@@ -36,9 +73,11 @@ class Options(SecretTable):
     """A PostgreSQL credential. `probe` is one statement that the consumer must be able to run."""
 
     kind: Literal["postgres"]
+    """A PostgreSQL credential."""
     target: Target
+    """The database and its roles."""
 
-    coordinates: ClassVar[tuple[str, ...]] = ("host", "port", "dbname")
+    coordinates: ClassVar[tuple[str, ...]] = ("host", "port", "dbname", "hosts")
 
     @property
     def bundle(self) -> tuple[str, ...]:

@@ -12,9 +12,13 @@ class Target(Table):
     """Where it listens, its `web.config.file`, and one user or two that take turns."""
 
     url: HttpUrl
+    """What asks for the password."""
     web_config: AbsolutePath
+    """Its `web.config.file`."""
     users: AtLeastOne[Identifier]
+    """Two that take turns, or one."""
     ca_file: AbsolutePath | None = None
+    """Authorities that may vouch for the server."""
 
     def flaws(self) -> Iterator[Flaw]:
         """More than two users, or one twice."""
@@ -26,7 +30,9 @@ class Options(SecretTable):
     """A basic-auth log-in."""
 
     kind: Literal["prometheus"]
+    """Basic-auth users of Prometheus and its exporters."""
     target: Target
+    """Server and users."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("url",)
 

@@ -19,12 +19,19 @@ class Target(Tls):
     """
 
     hosts: Several[Host] = ()
+    """Primary and replicas."""
     sentinels: Several[Host] = ()
+    """Who knows the primary."""
     sentinel_name: Line | None = None
+    """What the Sentinels call it."""
     db: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Number of the database."""
     users: Several[Identifier] = ()
+    """Two that take turns, or one that holds two passwords for a while."""
     requirepass: bool = False
+    """The password of the whole server: a single slot."""
     admin: Name | None = None
+    """A secret of Keyturn's own: the user that may change the others."""
 
     def flaws(self) -> Iterator[Flaw]:
         """No server; no users and no `requirepass`, or both; users without an admin."""
@@ -43,7 +50,9 @@ class Options(SecretTable):
     """A Redis credential."""
 
     kind: Literal["redis"]
+    """A Redis credential."""
     target: Target
+    """The servers and users."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("host", "port", "db")
 

@@ -12,10 +12,15 @@ class Target(Tls):
     """The server, its accounts, and the command (argv) or secret that may change their passwords."""
 
     hosts: AtLeastOne[Host]
+    """Servers."""
     users: AtLeastOne[Line]
+    """Two accounts that take turns, or one."""
     protection: Literal["starttls", "tls"] = "starttls"
+    """TLS from the start, or after STARTTLS."""
     admin: Name | None = None
+    """A secret of Keyturn's own that may change the password."""
     command: Several[Line] = ()
+    """Command (argv) that changes the password."""
 
     def flaws(self) -> Iterator[Flaw]:
         """More than two accounts, or one twice."""
@@ -28,7 +33,9 @@ class Options(SecretTable):
     """A mail credential."""
 
     kind: Literal["smtp"]
+    """A mail credential."""
     target: Target
+    """Server and accounts."""
 
     coordinates: ClassVar[tuple[str, ...]] = ("host", "port")
 

@@ -10,8 +10,11 @@ class Options(ConsumerTable):
     """One service of a stack, reached over the engine's socket."""
 
     kind: Literal["swarm"]
+    """A Docker Swarm service."""
     service: Line
+    """The service."""
     socket: AbsolutePath | None = None
+    """Of the engine."""
 
     enumerates: ClassVar[bool] = True
 

@@ -10,11 +10,17 @@ class Options(ConsumerTable):
     """One or more units of this machine."""
 
     kind: Literal["systemd"]
+    """Units of this machine."""
     units: AtLeastOne[Line]
+    """Their names."""
     action: Literal["none", "reload", "restart"] = "restart"
+    """What follows a delivery."""
     bundle_dir: AbsolutePath | None = None
+    """Written by Keyturn."""
     status_dir: AbsolutePath | None = None
+    """Written by the processes."""
     group: Identifier | None = None
+    """Who may read the bundle."""
 
     enumerates: ClassVar[bool] = True
 

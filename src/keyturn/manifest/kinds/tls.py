@@ -23,38 +23,56 @@ class Acme(Table):
     """An ACME authority (RFC 8555). `hook` is the command of dns-01, `webroot` the directory of http-01."""
 
     kind: Literal["acme"]
+    """An ACME authority."""
     directory: HttpsUrl
+    """Its directory."""
     contact: Line | None = None
+    """Address of the account."""
     challenge: Literal["http-01", "dns-01"] = "http-01"
+    """How names are proved."""
     webroot: AbsolutePath | None = None
+    """Directory that the web server shows, for http-01."""
     hook: Several[Line] = ()
+    """Command (argv) that sets a DNS record, for dns-01."""
     account: Name | None = None
+    """A secret of Keyturn's own with the account key."""
     ca_file: AbsolutePath | None = None
+    """Authorities that may vouch for the directory."""
 
 
 class Internal(Table):
     """An authority of one's own; `authority` names the secret with its certificate and key."""
 
     kind: Literal["internal"]
+    """An authority of one's own."""
     authority: Name
+    """A secret of Keyturn's own with its certificate and key."""
     lifetime: PositiveDuration = 90 * 86400.0
+    """Of a new certificate."""
 
 
 class Target(Table):
     """Names in the certificate, who signs it, and every endpoint that must be seen to serve it."""
 
     names: AtLeastOne[Line]
+    """DNS names in the certificate."""
     issuer: Annotated[Acme | Internal, Field(discriminator="kind")]
+    """Who signs."""
     endpoints: Several[Host] = ()
+    """All that serve it, and must be seen to."""
     handshakes: Count = 20
+    """In a row, per endpoint, that must show the new one."""
     key: Literal["ec-p256", "rsa-3072", "rsa-4096"] = "ec-p256"
+    """Kind of key."""
 
 
 class Options(SecretTable):
     """A certificate. `chain` leads up to a root, `ca_bundle` holds what readers may trust."""
 
     kind: Literal["tls"]
+    """A certificate with its key."""
     target: Target
+    """Names, issuer and endpoints."""
 
     @property
     def bundle(self) -> tuple[str, ...]:

@@ -1,0 +1,85 @@
+"""The manifest that `keyturn init` writes: the smallest one that works, and how to go on from it."""
+
+from keyturn.core.secret import check_name
+
+_TEXT = """\
+# keyturn.toml: the inventory of a service's secrets. It never holds a value: commit it.
+# Every key is described in docs/manifest.md; `keyturn schema` prints a JSON Schema for editors.
+
+[service]
+name = "{service}"
+environment = "{environment}"
+
+[keyturn]
+state = "{state}"   # journal, escrow and locks: a local disk, root or the Keyturn user only
+
+[stores.main]
+kind = "local"
+vault_id = "{vault_id}"   # pins the vault that `keyturn init` made: another one is refused
+
+# A secret that Keyturn itself uses; give it its value with: keyturn set postgres-admin
+#
+# [secrets.postgres-admin]
+# kind = "manual"
+# fields = ["username", "password"]
+# owner = "platform@example.com"
+# purpose = "Keyturn changes log-in roles"
+# used_by = "keyturn"
+
+# A PostgreSQL credential, rotated every 30 days: two roles take turns, so that nothing fails.
+#
+# [secrets.database]
+# kind = "postgres"
+# owner = "platform@example.com"
+# purpose = "the application reads and writes its data"
+# rotate = {{ every = "30d", overlap = "15m" }}
+# consumers = ["api"]
+# publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}" }}
+#
+# [secrets.database.target]
+# hosts = ["db.internal:5432"]
+# dbname = "app"
+# owner_role = "app"
+# roles = ["app_a", "app_b"]
+# admin = "postgres-admin"
+# sslrootcert = "/etc/ssl/certs/ca-certificates.crt"
+
+# Who uses it. Keyturn retires nothing before all of them are shown to have moved.
+#
+# [consumers.api]
+# kind = "application"
+# bundle_dir = "/run/keyturn/api/bundle"   # written by Keyturn, read by the application
+# status_dir = "/run/keyturn/api/status"   # written by the application, read by Keyturn
+# expect = 4                               # processes
+"""
+
+
+def minimal(service: str, vault_id: str, environment: str = "production", state: str = "/var/lib/keyturn") -> str:
+    """The text of a first manifest: one local vault, and comments that lead to the first secret.
+
+    Args:
+        service: name of the service.
+        vault_id: id of the vault that was made for it.
+        environment: such as `production`.
+        state: Keyturn's own directory, an absolute path.
+
+    Raises:
+        UsageError: a service or environment that is not a name.
+    """
+    return _TEXT.format(
+        service=check_name(service),
+        environment=check_name(environment),
+        vault_id=_escaped(vault_id),
+        state=_escaped(state),
+    )
+
+
+def _escaped(text: str) -> str:
+    """`text` between the quotes of a basic string."""
+    return "".join(_character(character) for character in text)
+
+
+def _character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08X}"
