@@ -34,11 +34,13 @@ from keyturn.core.errors import (
     Unsupported,
 )
 from keyturn.core.secret import Bundle
+from keyturn.system.tls import host_authorities
 
 SSL_MODES: Final = ("verify-full", "verify-ca", "require", "disable")
 """What may be asked for. `allow` and `prefer` are left out: they fall back to plaintext without a word."""
 
 _SQLSTATE_ONLY = 3  # PQERRORS_SQLSTATE in libpq-fe.h
+_REASON = 200  # characters of libpq's own text
 _LOG_IN_STATE = re.compile(r":  ([0-9A-Z]{5})\s*\Z")
 _TLS = re.compile(r"\b(SSL|TLS|certificate)\b", re.IGNORECASE)
 _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
@@ -103,7 +105,10 @@ def connect(server: Server, credential: Bundle) -> Session:
             authenticate at all (28000 from pg_hba.conf).
         Untrusted: TLS could not be set up as asked; nothing went over the line in plaintext.
         Unavailable: no answer before the deadline, or none that belongs to a log-in.
+        Unsupported: the bundle is no log-in.
     """
+    if not credential.get("username") or not credential.get("password"):
+        raise Unsupported("the bundle has no username and password", "keyturn set it with both fields")
     started = time.monotonic()
     pgconn = pq.PGconn.connect_start(
         make_conninfo(
@@ -144,9 +149,13 @@ def answers(what: str, *, sent: bool = False) -> Iterator[None]:
         raise _translated(error, what, sent=sent) from None
 
 
-def begin(session: Session, seconds: float) -> None:
-    """Open a transaction that the server itself gives up after `seconds` of work or of silence."""
-    limit = max(1, int(seconds * 1000))
+def begin(session: Session) -> None:
+    """Open a transaction that the server itself gives up when the session's deadline has come.
+
+    So what was sent to a server that stood still, or got lost on the way, does not happen later.
+    """
+    left = session.deadline - time.monotonic()
+    limit = 0 if math.isinf(left) else max(1, int(left * 1000))
     session.execute(
         f"BEGIN; SET LOCAL statement_timeout = {limit}; "
         f"SET LOCAL idle_in_transaction_session_timeout = {limit}".encode()
@@ -165,7 +174,7 @@ def _options(server: Server) -> dict[str, str | int | None]:
         "options": "",
         "service": None,
         "sslmode": server.sslmode,
-        "sslrootcert": (server.sslrootcert or "system") if tls else "",
+        "sslrootcert": (server.sslrootcert or host_authorities() or "system") if tls else "",
         "sslcertmode": "disable",
         "gssencmode": "disable",
         "require_auth": "scram-sha-256",
@@ -233,14 +242,14 @@ _SESSION_REMEDY = {
 
 def _libpq_failure(server: Server, text: str) -> AdapterError:
     """A failure that libpq found by itself; its text names hosts and files, never the password."""
+    reason = " ".join(text.split())[-_REASON:]
     if "scram-sha-256" in text:
         return SessionRefused(
             f"{server.node} does not ask for a SCRAM-SHA-256 password", "use scram-sha-256 in its pg_hba.conf"
         )
     if _TLS.search(text):
-        reason = " ".join(text.split())[-200:]
         return Untrusted(f"TLS with {server.node} failed: {reason}", "check sslrootcert and the server's certificate")
-    return Unavailable(f"{server.node} cannot be reached")
+    return Unavailable(f"{server.node} cannot be reached: {reason}")
 
 
 def _translated(error: psycopg.Error, what: str, *, sent: bool) -> AdapterError:

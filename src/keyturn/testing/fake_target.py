@@ -59,9 +59,9 @@ class FakeTarget:
         """
         with self._lock:
             self._reach()
-            name = bundle["username"].reveal()
-            slot = self._slots.get(name)
-            if slot is None or not slot.exists or not slot.enabled or slot.password != bundle["password"]:
+            name = next((name for name in self._slots if bundle["username"] == SecretValue(name)), None)
+            slot = self._slots[name] if name is not None else _Slot()
+            if not slot.enabled or slot.password != bundle["password"]:
                 self.refusals += 1
                 raise Refusal(Answer.REFUSED, "refused")
             if name in self.unusable:

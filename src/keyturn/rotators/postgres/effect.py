@@ -25,7 +25,7 @@ class Effect:
     change: sql.Composable
     enabled: bool
 
-    def carry_out(self, session: Session, seconds: float) -> None:
+    def carry_out(self, session: Session) -> None:
         """Change the role, unless this effect or a later one stands there already.
 
         Raises:
@@ -37,7 +37,7 @@ class Effect:
         """
         what = f"changing role {self.role}"
         with answers(what):
-            begin(session, seconds)
+            begin(session)
             session.execute(DURABLE)
             lock(session, self.role)
             done = self._done(session)

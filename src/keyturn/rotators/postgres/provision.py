@@ -39,7 +39,7 @@ def provision(session: Session, target: Target) -> tuple[str, ...]:
         Denied: the admin lacks CREATEROLE or the ADMIN OPTION.
     """
     with answers("provisioning"):
-        begin(session, target.deadline)
+        begin(session)
         session.execute(DURABLE)
         for role in sorted((target.owner_role, *target.roles)):
             lock(session, role)

@@ -4,7 +4,7 @@ import secrets
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
@@ -218,11 +218,11 @@ class Postgres:
     def _effect(self, slot: str, change: sql.Composable, fence: int, *, enabled: bool) -> None:
         effect = Effect(slot, self._target.mark.at(fence), change, enabled)
         with closing(self._primary()) as session:
-            effect.carry_out(session, self._target.deadline)
+            effect.carry_out(session)
 
     def _look(self, server: Server, slot: str) -> SlotLook:
         with closing(self._admin(server)) as session, answers(f"looking at role {slot} on {server.node}"):
-            begin(session, self._target.deadline)
+            begin(session)
             row = session.execute(_LOOK, {"slot": slot, "application": self._target.application}).fetchone()
         if row is None:
             return SlotLook(slot, exists=False, enabled=False, sessions=0, fence=None)
@@ -250,7 +250,7 @@ class Postgres:
     def _use(self, server: Server, session: Session) -> Probe:
         """What a consumer does after its log-in: be the owner, and be allowed what the probe says."""
         with answers(f"using a session on {server.node}"):
-            begin(session, self._target.deadline)
+            begin(session)
             current = _only(session.execute("SELECT session_user, current_user"))
             if current[1] != self._target.owner_role:
                 return Probe(Answer.UNUSABLE, f"{server.node} made the session {current[1]}, not the owner role")
@@ -261,11 +261,18 @@ class Postgres:
         return Probe(Answer.ACCEPTED, f"{server.node} gave a session as {current[0]}, {current[1]}")
 
     def _sample(self, server: Server, slot: str) -> tuple[list[Seen], bool]:
-        session = self._watching.pop(server, None) or self._admin(server)
+        kept = self._watching.pop(server, None)
+        if kept is not None:
+            # A line that has grown old may be dead; that says nothing of the server.
+            with suppress(Unavailable):
+                return self._ask(kept, server, slot)
+        return self._ask(self._admin(server), server, slot)
+
+    def _ask(self, session: Session, server: Server, slot: str) -> tuple[list[Seen], bool]:
         session.deadline = time.monotonic() + self._target.deadline
         try:
             with answers(f"sampling role {slot} on {server.node}"):
-                begin(session, self._target.deadline)
+                begin(session)
                 sees_all = bool(_only(session.execute(_RIGHT_TO_SEE))[0])
                 rows = session.execute(_SAMPLE, {"slot": slot, "application": self._target.application}).fetchall()
                 session.execute("COMMIT")

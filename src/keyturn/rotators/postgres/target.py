@@ -11,6 +11,8 @@ SLOTS = 2
 _NAME_BYTES = 63
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]*", re.ASCII)
 _RESERVED = re.compile(r"pg_.*|public|none|current_role|current_user|session_user", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._:%-]{1,253}", re.ASCII)
+_PORTS = 65536
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
 
 
@@ -30,7 +32,8 @@ class Target:
         secret, service, environment: whose the roles are; stands in their COMMENT.
 
     Raises:
-        UsageError: a name that PostgreSQL would cut, reserve or fold, or a mode that falls back to plaintext.
+        UsageError: a name that PostgreSQL or libpq would cut, reserve or take for something else, or a
+            mode that falls back to plaintext.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -51,10 +54,12 @@ class Target:
             _check_role(role)
         if len(self.roles) != SLOTS or len({self.owner_role, *self.roles}) != 1 + SLOTS:
             raise UsageError("owner_role and the two roles must be three different roles")
-        if not self.hosts:
-            raise UsageError("a PostgreSQL target needs at least one host")
+        _check_hosts(self.hosts)
+        _check_dbname(self.dbname)
         if self.sslmode not in SSL_MODES:
             raise UsageError(f"sslmode {self.sslmode!r:.40} is not one of {', '.join(SSL_MODES)}", "use verify-full")
+        if "\0" in (self.probe or "") + (self.sslrootcert or ""):
+            raise UsageError("probe or sslrootcert holds a NUL character")
         for word in (self.service, self.environment):
             if not _WORD.fullmatch(word):
                 raise UsageError(f"{word!r:.80} cannot stand in a role's comment", "use letters, digits, . _ and -")
@@ -90,3 +95,20 @@ class Target:
 def _check_role(role: str) -> None:
     if not _ROLE.fullmatch(role) or len(role) > _NAME_BYTES or _RESERVED.fullmatch(role):
         raise UsageError(f"{role!r:.80} is not a name for a role", "use up to 63 letters, digits and _")
+
+
+def _check_hosts(hosts: tuple[tuple[str, int], ...]) -> None:
+    if not hosts or len(set(hosts)) != len(hosts):
+        raise UsageError("a PostgreSQL target needs hosts, each of them once")
+    for host, port in hosts:
+        # libpq would read a comma as a list, and a slash or @ as the path of a socket.
+        if not _HOST.fullmatch(host) or not 0 < port < _PORTS:
+            raise UsageError(f"{host!r:.80} port {port} is no host", 'write "name:5432" or "[address]:5432"')
+
+
+def _check_dbname(dbname: str) -> None:
+    # libpq takes a dbname with "=" or "://" for a whole connection string.
+    if not 0 < len(dbname.encode("utf-8", "replace")) <= _NAME_BYTES or not dbname.isprintable() or "=" in dbname:
+        raise UsageError(f"{dbname!r:.80} is no name for a database")
+    if "://" in dbname:
+        raise UsageError("dbname is a URL", "write only the name of the database")
