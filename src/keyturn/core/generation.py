@@ -16,6 +16,7 @@ SCHEMA = "keyturn/bundle/1"
 CHALLENGE_SCHEMA = "keyturn/challenge/1"
 MAX_INDEX_BYTES = 1024 * 1024
 MAX_CHALLENGE_BYTES = 4096
+MAX_VIEW_BYTES = 1024 * 1024
 _NONCE = re.compile(r"[0-9a-f]{32,128}\Z")
 _VERSION = re.compile(r"[\x21-\x7e]{1,200}\Z")
 

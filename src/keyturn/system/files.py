@@ -61,7 +61,8 @@ class Directory:
         path: the directory; its last part may be a symbolic link only if `follow`.
         follow: whether to follow a symbolic link in the last part.
         private: mode bits that must not be set (`WRITABLE_BY_OTHERS`, `OPEN_TO_OTHERS`), 0 to allow
-            all. With any bits, the directory must also belong to this user or to root.
+            all.
+        owned: whether, with `private`, the owner must be this user or root as well.
         within: the directory that a relative `path` is looked up in.
 
     Raises:
@@ -69,14 +70,20 @@ class Directory:
     """
 
     def __init__(
-        self, path: Path, *, follow: bool = False, private: int = 0, within: "Directory | None" = None
+        self,
+        path: Path,
+        *,
+        follow: bool = False,
+        private: int = 0,
+        owned: bool = True,
+        within: "Directory | None" = None,
     ) -> None:
         self.path: Path = within.path / path if within else path
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
         with typed_errors(str(self.path)):
             self.fd: int = os.open(path, flags, dir_fd=within.fd if within else None)
         try:
-            self._check(os.fstat(self.fd), str(self.path), private)
+            _check_access(os.fstat(self.fd), str(self.path), private, owned=owned)
         except AdapterError:
             os.close(self.fd)
             raise
@@ -86,15 +93,6 @@ class Directory:
 
     def __exit__(self, *_: object) -> None:
         os.close(self.fd)
-
-    @staticmethod
-    def _check(status: os.stat_result, what: str, private: int) -> None:
-        if not private:
-            return
-        if status.st_uid not in {os.geteuid(), 0}:
-            raise Denied(f"{what} belongs to user {status.st_uid}", f"chown it to user {os.geteuid()}")
-        if status.st_mode & private:
-            raise Denied(f"{what} has mode {stat.S_IMODE(status.st_mode):04o}", f"chmod {private:04o} must not be open")
 
     def names(self, limit: int = 100_000) -> tuple[str, ...]:
         """The names in it, sorted.
@@ -110,13 +108,14 @@ class Directory:
                     raise TooLarge(f"{self.path} holds more than {limit} files", "remove what does not belong there")
         return tuple(sorted(found))
 
-    def read(self, name: str, limit: int, *, private: int = 0) -> bytes:
+    def read(self, name: str, limit: int, *, private: int = 0, owned: bool = True) -> bytes:
         """The content of a regular file in it, at most `limit` bytes; links are not followed.
 
         Args:
             name: the file.
             limit: largest size in bytes.
-            private: mode bits that the file must not have; with any, its owner must be we or root.
+            private: mode bits that the file must not have.
+            owned: whether, with `private`, its owner must be this user or root as well.
 
         Raises:
             NotFound, Denied, Unavailable: it cannot be read, is no regular file, or is open too wide.
@@ -130,7 +129,7 @@ class Directory:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise Denied(f"{what} is not a regular file", "remove it")
-            self._check(status, what, private)
+            _check_access(status, what, private, owned=owned)
             with typed_errors(what):
                 return _read_all(fd, limit, what)
         finally:
@@ -285,6 +284,14 @@ class Directory:
             os.unlink(name, dir_fd=self.fd)
         finally:
             os.close(fd)
+
+
+def _check_access(status: os.stat_result, what: str, private: int, *, owned: bool) -> None:
+    if private and owned and status.st_uid not in {os.geteuid(), 0}:
+        raise Denied(f"{what} belongs to user {status.st_uid}", f"chown it to user {os.geteuid()}")
+    if status.st_mode & private:
+        mode = stat.S_IMODE(status.st_mode)
+        raise Denied(f"{what} has mode {mode:04o}", f"chmod {mode & ~private:04o} {what}")
 
 
 def _read_all(fd: int, limit: int, what: str) -> bytes:

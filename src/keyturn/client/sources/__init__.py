@@ -1,1 +1,41 @@
-"""Where a client reads its bundles from, one file per source."""
+"""Where a client reads from. A kind is imported when a configuration names it."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from keyturn.client.view import View
+
+KINDS: Mapping[str, str] = {"bundle-dir": "keyturn.client.sources.bundle_dir:BundleDirectory"}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """All secrets of one look at a source, by name."""
+
+    environment: str
+    views: Mapping[str, View]
+
+
+class Source(Protocol):
+    """One place to read from."""
+
+    def changed(self) -> Generation | None:
+        """What is delivered now, None when that is what was returned last. Raises `AdapterError`."""
+
+    def nonce(self) -> str:
+        """The nonce to prove under, empty when there is none."""
+
+
+def open_source(table: Mapping[str, Any], secrets: tuple[str, ...]) -> Source:
+    """The source that the table describes.
+
+    Raises:
+        ValueError: there is no such kind, or its table is wrong.
+    """
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"source.kind is none of {', '.join(KINDS)}")
+    module, _, name = KINDS[kind].partition(":")
+    return cast("Source", getattr(importlib.import_module(module), name)(table, secrets))

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from keyturn.core.consumer import Delivery
 from keyturn.core.errors import Conflict, Corrupt, FenceLost, InvalidName, NotFound
-from keyturn.core.generation import INDEX, MAX_INDEX_BYTES, Entry, Index, field_file, proof_key_file
-from keyturn.core.secret import MAX_FIELD_BYTES
+from keyturn.core.generation import INDEX, MAX_INDEX_BYTES, MAX_VIEW_BYTES, Entry, Index, field_file, proof_key_file
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory
-
-MAX_VIEW_BYTES = 1024 * 1024
 
 
 class Generations:
@@ -110,8 +107,8 @@ class Generations:
             with self._open(home, name) as generation:
                 index = self._index(generation)
                 names = [file for secret, entry in index.secrets.items() for file in entry.files(secret)]
-                limit = max(MAX_FIELD_BYTES, MAX_VIEW_BYTES)
-                return index, {file: generation.read(file, limit, private=WRITABLE_BY_OTHERS) for file in names}
+                read = {file: generation.read(file, MAX_VIEW_BYTES, private=WRITABLE_BY_OTHERS) for file in names}
+                return index, read
         except NotFound as error:
             raise Corrupt(f"the bundle is not complete: {error.message}", "remove it and deliver all again") from None
 

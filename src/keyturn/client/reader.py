@@ -1,0 +1,362 @@
+"""`Secrets`: what an application opens once and asks ever after."""
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from keyturn.client.adoption import Adoption, Holder
+from keyturn.client.configuration import Configuration
+from keyturn.client.report import INTERVAL, Report
+from keyturn.client.rounds import Rounds
+from keyturn.client.sources import Generation, Source, open_source
+from keyturn.client.view import View
+from keyturn.core.errors import AdapterError, Conflict, KeyturnError, NotFound, Unavailable, UsageError
+from keyturn.system.processes import this_process
+
+DEFAULT_FILE = "keyturn.client.json"
+VARIABLE = "KEYTURN_CLIENT"
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the source: a few system calls each."""
+_LOOKS_PER_STALE = 6
+_BEFORE_DUE = 0.8
+_IDLE = 3600.0
+_log = logging.getLogger("keyturn.client")
+
+
+def _now() -> float:
+    """Seconds that also pass while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Handle:
+    """One value by its name, whatever version it is now. Ask it each time; never keep what it gives."""
+
+    __slots__ = ("_field", "_secret", "_secrets", "name")
+
+    def __init__(self, secrets: "Secrets", secret: str, field: str, name: str) -> None:
+        self._secrets = secrets
+        self._secret = secret
+        self._field = field
+        self.name = name
+
+    def reveal(self) -> str:
+        """The text. Use the call as a direct argument.
+
+        Raises:
+            Unavailable: the source could not be read for longer than `max_stale`.
+        """
+        return self._secrets.bundle(self._secret)[self._field].reveal()
+
+    @property
+    def version(self) -> str:
+        """The version that `reveal()` gives."""
+        return self._secrets.bundle(self._secret).version
+
+    @property
+    def stale(self) -> bool:
+        """Whether something newer may lie in the source: a look failed, or a version is still on trial."""
+        return self._secrets.is_stale(self._secret)
+
+    def on_change(self, call: Callable[[str], None]) -> None:
+        """Have `call(version)` called, in a thread of the client, after each change."""
+        self._secrets.on_change(self._secret, call)
+
+    def __repr__(self) -> str:
+        return f"Handle({self.name})"
+
+
+class Secrets:
+    """The secrets of one application in one process. Thread-safe and fork-safe.
+
+    Reads take no lock and touch no file. A background thread looks at the source, and writes this
+    process's status file. After `max_stale` seconds without a successful look, a read looks by
+    itself, and fails if it cannot.
+    """
+
+    def __init__(self, configuration: Configuration, source: Source) -> None:
+        self._configuration = configuration
+        self._source = source
+        self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
+        self._failure: AdapterError | None = None
+        self._reporting = True
+        self._closed = False
+        first = source.changed()
+        if first is None:
+            raise UsageError("this source was opened before", "open one for each Secrets")
+        self._checked = _now()
+        self._environment = first.environment
+        self._views = dict(first.views)
+        self._lock = threading.RLock()
+        self._adoptions = {name: Adoption(view, self._lock, self._accepted) for name, view in first.views.items()}
+        self._prepare()
+        if self._report:
+            self._say()
+        self._start()
+        _all_open.add(self)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """Read the configuration and the first generation, report, and start the background thread.
+
+        Args:
+            path: the configuration; without one, the file that `KEYTURN_CLIENT` names, else
+                `keyturn.client.json` in the working directory.
+
+        Raises:
+            UsageError: the configuration cannot be used.
+            AdapterError: a secret is missing, the source cannot be read, or the status directory
+                cannot be written.
+        """
+        file = Path(path or os.environ.get(VARIABLE) or DEFAULT_FILE).absolute()
+        configuration = Configuration.read(file)
+        try:
+            source = open_source(configuration.source, configuration.secrets)
+        except ValueError as error:
+            raise UsageError(f"{file}: {error}", "docs/client.md shows the file") from None
+        return cls(configuration, source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> Handle:
+        """A handle on a published name, on `secret.field`, or on a secret whose only field is `value`.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        secret, _, field = name.partition(".")
+        if field and secret in self._views and field in self._views[secret].bundle:
+            return Handle(self, secret, field, name)
+        view = self._find(name)
+        if name in view.published:
+            return Handle(self, view.secret, name, name)
+        if tuple(view.bundle) == ("value",):
+            return Handle(self, name, "value", name)
+        raise NotFound(f"the secret {name!r:.80} has several fields", f"ask for one: {name}.{min(view.bundle)}")
+
+    def bundle(self, secret: str) -> View:
+        """All of one version of a secret.
+
+        Raises:
+            NotFound: this application does not use a secret of that name.
+            Unavailable: the source could not be read for longer than `max_stale`.
+        """
+        if self._overdue():
+            self._catch_up()
+        try:
+            return self._views[secret]
+        except KeyError:
+            raise NotFound(f"this application uses no secret {secret!r:.80}", f"see {DEFAULT_FILE}") from None
+
+    def is_stale(self, secret: str) -> bool:
+        """Whether something newer than what reads give may lie in the source."""
+        return self._failure is not None or self._overdue() or self._adoptions[secret].pending
+
+    def on_change(self, secret: str, call: Callable[[str], None]) -> None:
+        """Have `call(version)` called, in a thread of the client, after each change of a secret."""
+        with self._lock:
+            self._calls[secret] = [*self._calls[secret], call]
+
+    def hold(self, name: str, holder: Holder) -> View:
+        """Register what lives on a secret; it begins with the version that is returned.
+
+        Args:
+            name: the secret, or one of its published names.
+            holder: is asked to try each version before reads give it.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        view = self._adoptions[self._find(name).secret].hold(holder)
+        self._mover.wake()
+        return view
+
+    def release(self, name: str, holder: Holder) -> None:
+        """Forget a holder that uses nothing any more."""
+        self._adoptions[self._find(name).secret].release(holder)
+        self._mover.wake()
+
+    def refresh(self) -> None:
+        """Look at the source now.
+
+        Raises:
+            AdapterError: it cannot be read; reads go on with what was there, until `max_stale`.
+        """
+        if self._closed:
+            raise UsageError("these secrets are closed")
+        with self._looking:
+            self._look()
+        self._mover.wake()
+        self._watcher.wake()
+
+    def close(self) -> None:
+        """Stop, and report that this process uses nothing any more. Close pools before this."""
+        if self._closed:
+            return
+        self._closed, self._checked = True, float("-inf")
+        _all_open.discard(self)
+        self._watcher.stop()
+        self._mover.stop()
+        if self._report:
+            standings = {name: adoption.closed() for name, adoption in self._adoptions.items()}
+            with contextlib.suppress(AdapterError):
+                self._report.write(standings, self._source.nonce(), drained=True)
+
+    def _prepare(self) -> None:
+        """What each process needs of its own."""
+        self._looking = threading.RLock()
+        status_dir = self._configuration.status_dir
+        self._report = Report(status_dir, this_process(), self._environment) if status_dir else None
+        self._said: object = None
+        self._said_at = 0.0
+
+    def _start(self) -> None:
+        self._mover = Rounds("keyturn-move", self._move)
+        self._watcher = Rounds("keyturn-watch", self._watch)
+        self._mover.start()
+        self._watcher.start()
+
+    def _find(self, name: str) -> View:
+        """What the name, of a secret or published, belongs to."""
+        views = self._views
+        for view in (views.get(name), *views.values()):
+            if view and (view.secret == name or name in view.published):
+                return view
+        raise NotFound(f"this application has no secret and no published name {name!r:.80}", f"see {DEFAULT_FILE}")
+
+    def _overdue(self) -> bool:
+        return _now() - self._checked > self._configuration.max_stale
+
+    def _catch_up(self) -> None:
+        """Nobody looked for too long (a stopped process, a sleeping machine): look before answering."""
+        if self._closed:
+            raise UsageError("these secrets are closed")
+        with self._looking:
+            if not self._overdue():
+                return
+            try:
+                self._look()
+            except AdapterError as error:
+                seconds = self._configuration.max_stale
+                raise Unavailable(f"no look at the source succeeded for {seconds:g} s: {error.message}") from None
+
+    def _look(self) -> None:
+        started = _now()
+        try:
+            generation = self._source.changed()
+            if generation is not None:
+                self._take(generation)
+        except AdapterError as error:
+            if self._failure is None:
+                _log.warning("the secrets may be stale: %s", error.message)
+            self._failure = error
+            raise
+        self._failure, self._checked = None, started
+
+    def _take(self, generation: Generation) -> None:
+        if generation.environment != self._environment:
+            raise Conflict(f"the bundle is now of {generation.environment}, not of {self._environment}")
+        for name, view in generation.views.items():
+            self._adoptions[name].deliver(view)
+
+    def _accepted(self, view: View) -> None:
+        """Let reads give this version: one assignment, so that no reader sees anything in between."""
+        with self._lock:
+            self._views = {**self._views, view.secret: view}
+            calls = self._calls[view.secret]
+        for call in calls:
+            try:
+                call(view.version)
+            except Exception as error:  # noqa: BLE001 - the application's own code must not stop the client
+                _log.warning("on_change of %s failed: %s", view.secret, type(error).__name__)
+
+    def _watch(self) -> float:
+        """One round: look, and report if there is news or the heartbeat is due. Seconds to the next."""
+        with contextlib.suppress(AdapterError), self._looking:
+            self._look()
+        if any(adoption.restless for adoption in self._adoptions.values()):
+            self._mover.wake()
+        if self._report:
+            try:
+                self._say()
+            except KeyturnError as error:
+                if self._reporting:
+                    _log.warning("this process cannot report: %s", error.message)
+                self._reporting = False
+            else:
+                self._reporting = True
+        return min(LOOK_EVERY, self._configuration.max_stale / _LOOKS_PER_STALE)
+
+    def _say(self) -> None:
+        assert self._report is not None
+        standings = {name: adoption.standing() for name, adoption in self._adoptions.items()}
+        nonce = self._source.nonce()
+        news = (standings, nonce)
+        if news != self._said or _now() - self._said_at >= INTERVAL * _BEFORE_DUE:
+            self._report.write(standings, nonce)
+            self._said, self._said_at = news, _now()
+
+    def _move(self) -> float:
+        """One round of trying and letting go. Seconds to the next."""
+        changed = [adoption.step(_now()) for adoption in self._adoptions.values() if adoption.restless]
+        if any(changed):
+            self._watcher.wake()
+        restless = any(adoption.restless for adoption in self._adoptions.values())
+        return LOOK_EVERY if restless else _IDLE
+
+    def _before_fork(self) -> None:
+        self._looking.acquire()
+        self._lock.acquire()
+
+    def _after_fork_in_parent(self) -> None:
+        self._lock.release()
+        self._looking.release()
+
+    def _after_fork_in_child(self) -> None:
+        """New locks, new identity, new threads; what the parent's holders hold is not this process's."""
+        self._lock = threading.RLock()
+        for adoption in self._adoptions.values():
+            adoption.forked(self._lock)
+        self._prepare()
+        self._start()
+
+
+_all_open: "weakref.WeakSet[Secrets]" = weakref.WeakSet()
+_forking: list[Secrets] = []
+
+
+def _before_fork() -> None:
+    _forking[:] = _all_open
+    for secrets in _forking:
+        secrets._before_fork()  # noqa: SLF001 - the other half of this class
+
+
+def _after_fork_in_parent() -> None:
+    for secrets in _forking:
+        secrets._after_fork_in_parent()  # noqa: SLF001 - the other half of this class
+    _forking.clear()
+
+
+def _after_fork_in_child() -> None:
+    for secrets in _forking:
+        secrets._after_fork_in_child()  # noqa: SLF001 - the other half of this class
+    _forking.clear()
+
+
+@atexit.register
+def _close_all() -> None:
+    for secrets in tuple(_all_open):
+        secrets.close()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
