@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("names", nargs="*", help="file names without .patch; default: all")
     given = parser.parse_args(arguments)
     try:
-        mutants = [mutant for mutant in read(root / "tests" / "mutants")]
+        mutants = read(root / "tests" / "mutants")
     except ValueError as problem:
         print(problem)
         return 2

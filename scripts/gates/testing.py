@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.gates.tree import Module, modules
 
 MOCKING = frozenset({"unittest.mock", "mock", "pytest_mock"})
+REPLACING = frozenset({"setattr", "delattr", "setitem", "delitem", "patch"})
 _SECOND_SENTENCE = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?]['\")]*\s+\S")
 
 
@@ -50,10 +51,14 @@ def _of_ours(argument: ast.expr, ours: set[str]) -> bool:
     return _root_name(argument) in ours
 
 
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
 def _replacements(module: Module, ours: set[str]) -> Iterator[str]:
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            if node.func.attr in {"setattr", "delattr", "setitem", "delitem"} and _of_ours(node.args[0], ours):
+        if isinstance(node, ast.Call) and node.args:
+            if _called(node) in REPLACING and _of_ours(node.args[0], ours):
                 yield module.at(node, "replaces a part of our own code")
         elif isinstance(node, ast.Assign):
             for target in node.targets:

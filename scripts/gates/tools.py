@@ -47,7 +47,7 @@ def lint(root: Path) -> list[str]:
 
 def layout(root: Path) -> list[str]:
     """The formatter would change nothing."""
-    return _tool(root, "ruff", "format", "--check", "--cache-dir=.cache/ruff", ".")
+    return _tool(root, "ruff", "format", "--check", "--output-format=concise", "--cache-dir=.cache/ruff", ".")
 
 
 def types(root: Path) -> list[str]:
