@@ -1,0 +1,92 @@
+"""One secret on a workbench: real journal and engine, memory store, a target that really refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from keyturn.core.clock import Clock, SystemClock
+from keyturn.core.consumer import Consumer
+from keyturn.core.rotator import Rotator
+from keyturn.journal.record import Record
+from keyturn.journal.sqlite import SqliteJournal
+from keyturn.rotation.engine import Engine
+from keyturn.rotation.log import Watching
+from keyturn.rotation.outcome import Outcome
+from keyturn.rotation.parts import Parts, Policy
+from keyturn.testing.fake_consumer import FakeConsumer, FakeInstance
+from keyturn.testing.fake_target import FakeRotator, FakeTarget
+from keyturn.testing.memory_store import MemoryEscrow, MemoryStore
+
+NAME = "database"
+PATIENCE = 20.0
+
+
+class Bench:
+    """Everything around one engine, within reach.
+
+    Args:
+        folder: for journal and locks.
+        window: minimum overlap in seconds.
+        deadline: seconds after which holdouts are named.
+    """
+
+    def __init__(self, folder: Path, *, window: float = 0.05, deadline: float = 600.0) -> None:
+        self.folder = folder
+        self.clock: Clock = SystemClock()
+        self.target = FakeTarget()
+        self.rotator: Rotator = FakeRotator(self.target)
+        self.store = MemoryStore()
+        self.escrow = MemoryEscrow()
+        self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]
+        self.consumers: tuple[Consumer, ...] = (FakeConsumer("app", self.instances),)
+        self.policy = Policy(window=window, deadline=deadline, poll=0.01)
+        self.stopping: Callable[[], bool] = lambda: False
+        self.heard: list[Record | Watching] = []
+        self.on_record: Callable[[Record], None] = lambda _: None
+        self.journal = SqliteJournal(
+            folder / "journal.db", actor="bench", clock=self.clock, high_water=folder / "high-water.json"
+        )
+
+    def engine(self, worker: str = "worker") -> Engine:
+        """A fresh engine on the same world, as a new process would make it."""
+        parts = Parts(
+            NAME,
+            NAME,
+            self.store,
+            self.escrow,
+            self.rotator,
+            self.consumers,
+            lambda _: {},
+            self.policy,
+        )
+        return Engine(
+            parts,
+            journal=self.journal,
+            clock=self.clock,
+            worker=worker,
+            locks=self.folder,
+            listener=self._hear,
+            stopping=self.stopping,
+        )
+
+    def rotate(self, patience: float = PATIENCE) -> Outcome:
+        """Begin one rotation and go on with it."""
+        engine = self.engine()
+        engine.begin("bench")
+        return engine.advance(patience)
+
+    def kinds(self) -> list[str]:
+        """The kinds of all records so far."""
+        return [record.kind for record in self.journal.read(NAME)]
+
+    def failures(self) -> list[str]:
+        """Every request of every instance that failed."""
+        return [failure for instance in self.instances for failure in instance.failures]
+
+    def alive(self) -> list[str]:
+        """The slots that can log in now."""
+        return [slot for slot in self.target.slots if self.target.look(slot).enabled]
+
+    def _hear(self, heard: Record | Watching) -> None:
+        self.heard.append(heard)
+        if isinstance(heard, Record):
+            self.on_record(heard)
