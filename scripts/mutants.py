@@ -126,18 +126,19 @@ def run(root: Path, mutants: Sequence[Mutant]) -> int:
     return killed
 
 
-def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when there are mutants and every one was found."""
     parser = argparse.ArgumentParser(description="Seeded bugs, each found by one named test.")
     parser.add_argument("names", nargs="*", help="file names without .patch; default: all")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
     given = parser.parse_args(arguments)
     try:
-        mutants = read(root / "tests" / "mutants")
+        mutants = read(given.root / "tests" / "mutants")
     except ValueError as problem:
         print(problem)
         return 2
     chosen = [mutant for mutant in mutants if not given.names or mutant.patch.stem in given.names]
-    killed = run(root, chosen)
+    killed = run(given.root, chosen)
     print(f"mutants={len(chosen)} killed={killed}")
     return int(not chosen or killed < len(chosen))
 

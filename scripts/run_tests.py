@@ -52,7 +52,7 @@ def choose(root: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, str]
 
 def unknown_folders(root: Path) -> list[str]:
     """Folders of tests that no suite names: they would never run."""
-    folders = (path for path in (root / "tests").iterdir() if path.is_dir())
+    folders = (path for path in (root / "tests").glob("*/"))
     return sorted(path.name for path in folders if path.name not in SUITES and has_tests(path))
 
 
@@ -84,14 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the suites.")
     parser.add_argument("suites", nargs="*", help=f"of {', '.join(SUITES)}; default: all that exist")
     parser.add_argument("--pytest", action="append", default=[], metavar="OPTION", help="passed on, may be repeated")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
     given = parser.parse_args(arguments)
     with suppress(OSError):
         leftovers.adopt_orphans()
-    run, missing = choose(ROOT, given.suites)
-    status, left = run_pytest(ROOT, run, given.pytest) if run else (5, [])
+    run, missing = choose(given.root, given.suites)
+    status, left = run_pytest(given.root, run, given.pytest) if run else (5, [])
     for line in (f"left behind: {line}" for line in left):
         print(line)
-    for folder in (strangers := unknown_folders(ROOT)):
+    for folder in (strangers := unknown_folders(given.root)):
         print(f"tests/{folder} belongs to no suite")
     print(closing_line(run, missing))
     red = status or left or strangers or (missing and os.environ.get("CI"))
