@@ -227,8 +227,13 @@ class Adoption:
 
 
 def reason(error: Exception) -> str:
-    """Why a version was turned down, in words that can hold no value: class, and SQLSTATE or code."""
-    state = getattr(error, "sqlstate", None)
+    """Why a version was turned down, in words that can hold no value.
+
+    That is the class and its SQLSTATE; the message only of our own errors, which never hold one.
+    """
+    words = type(error).__name__
     if isinstance(error, AdapterError):
-        return f"{type(error).__name__}: {error.message}"[:_MAX_REASON]
-    return f"{type(error).__name__} {state}"[:_MAX_REASON] if state else type(error).__name__[:_MAX_REASON]
+        words = error.message
+    elif state := getattr(error, "sqlstate", None):
+        words = f"{words} {state}"
+    return "".join(letter if letter.isprintable() else "?" for letter in words)[:_MAX_REASON]
