@@ -16,7 +16,7 @@ from pathlib import Path
 from scripts import leftovers, parts
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("unit", "contract", "gates", "mutants", "live", "cli", "crash", "e2e")
+SUITES = ("unit", "model", "contract", "gates", "mutants", "live", "cli", "crash", "e2e")
 """In the order in which they run: what is quick and pure first."""
 
 NEEDS: Mapping[str, tuple[str, ...]] = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.gates import helptext, names, reveal, sizes, testing, tools, words
+from scripts.gates import helptext, links, names, reveal, sizes, testing, tools, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ GATES = (
     Gate("light-client", tools.light_client),
     Gate("imports", tools.imports),
     Gate("help", helptext.helptext),
+    Gate("links", links.links),
     Gate("types", tools.types),
     Gate("coverage", tools.coverage),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.gates import helptext, names, reveal, sizes, testing, tools, words
+from scripts.gates import helptext, links, names, reveal, sizes, testing, tools, words
 from scripts.gates.table import GATES
 from scripts.run_tests import ROOT
 
@@ -200,6 +200,13 @@ def test_a_document_that_drifts_from_the_command_is_found_and_written_anew(plant
     helptext.rewrite(root)
     assert helptext.helptext(root) == []
     assert (root / "README.md").read_text().endswith("```\nafter\n")
+
+
+def test_a_link_that_leads_nowhere_is_found(plant: Plant) -> None:
+    """A relative link is followed from its document; the web is not looked at."""
+    plant("docs/a.md", "[b](b.md#part) [web](https://example.com/x) [c](sub/c.md)\n")
+    root = plant("docs/b.md", "")
+    assert links.links(root) == ["docs/a.md:1 sub/c.md does not exist"]
 
 
 def test_the_linter_asks_for_documentation_and_low_complexity(plant: Plant) -> None:
