@@ -10,6 +10,8 @@ outside target, forward
 fleet, forward
     for each of accept, use, drop: stage → promote → copy → deliver → settle;
     after use also outlive; at the end death:old → retire:old → end
+a first version
+    as above up to deliver, without the probes of an old one: nothing is left behind, so nobody is waited for
 abort (until promote's intent)
     if the target may have been touched: disable:new → refused:new; then withdraw → end
 revert (from promote's intent until disable:old's)
@@ -21,14 +23,16 @@ Rules that hold in every order:
 * An effect whose answer is missing is done again under a new intent, never assumed.
 * Settling needs, of every consumer, a complete observation with all instances on the version; then
   a quiet window at the target; then the same instances once more. Any other picture starts it anew.
-* `withdraw` stands before anything that ends the new version, so that a late promote of it is refused by the store.
+* `withdraw` stands before anything that ends the new version in a revert, so that a late promote of it is refused
+  by the store. (An abort comes before promote's intent: no promote can be late.)
+* A store does not switch its current version off. Where it answers so, a promote came late: it is undone first.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from keyturn.core.errors import Corrupt
+from keyturn.core.errors import Conflict, Corrupt
 from keyturn.core.rotator import Answer
 from keyturn.rotation.events import (
     Aborted,
@@ -55,7 +59,7 @@ from keyturn.rotation.events import (
     Sent,
     Staged,
 )
-from keyturn.rotation.orders import KINDS, current_step, family, may_abort, may_revert
+from keyturn.rotation.orders import KINDS, current_step, family, may_abort, may_revert, steps
 from keyturn.rotation.settling import illegal, observed, quiet
 from keyturn.rotation.state import Action, Kind, Pending, Rotation, Secret, Settling, Stored
 
@@ -209,7 +213,22 @@ def _unfinished(rotation: Rotation, seq: int, fact: Failed | OutcomeUnknown) -> 
     pending = rotation.pending
     if pending is None or pending.intent != fact.intent:
         raise illegal(fact, seq)
-    return rotation if isinstance(fact, OutcomeUnknown) else replace(rotation, pending=None)
+    if isinstance(fact, OutcomeUnknown):
+        return rotation
+    rotation = replace(rotation, pending=None)
+    met = fact.code == Conflict.code and pending.effect in {"withdraw", "retire:old"}
+    return _promoted_again(rotation) if met else rotation
+
+
+def _promoted_again(rotation: Rotation) -> Rotation:
+    """A version that shall be switched off was met as the store's current one: a promote of ours came late."""
+    order = steps(rotation)
+    again = [step for step in order if family(step) in {"promote", "demote"}][-1:]
+    if not again or rotation.tries >= MAX_TRIES:
+        return replace(rotation, turn=(_DRIFT, "the store's current version is one that shall be switched off"))
+    again += [step for step in order if family(step) == "copy"][-1:]
+    done = tuple(step for step in rotation.done if step not in again)
+    return replace(rotation, done=done, tries=rotation.tries + 1)
 
 
 def _probed(rotation: Rotation, seq: int, fact: Probed) -> Rotation:
