@@ -25,20 +25,26 @@ def _copy(rotation: Rotation, suffix: str = "") -> tuple[str, ...]:
 
 
 def _outside(rotation: Rotation) -> tuple[str, ...]:
+    # A first version has nobody to leave behind: applications may start once it is delivered.
     replaces = rotation.old is not None
     return (
         *("look:stage", "stage", "look:apply", "apply", "verify:new"),
         *(("verify:old",) if replaces else ()),
-        *("promote", *_copy(rotation), "reverify:new", "deliver", "settle"),
-        *(("control:old", "disable:old", "death:new", "death:old", "death:again", "retire:old") if replaces else ()),
+        *("promote", *_copy(rotation), "reverify:new", "deliver"),
+        *(_ending() if replaces else ()),
     )
+
+
+def _ending() -> tuple[str, ...]:
+    return ("settle", "control:old", "disable:old", "death:new", "death:old", "death:again", "retire:old")
 
 
 def _fleet(rotation: Rotation) -> tuple[str, ...]:
     publications = PUBLICATIONS if rotation.old is not None else ("use",)
     order: list[str] = []
     for name in publications:
-        order += [f"stage:{name}", f"promote:{name}", *_copy(rotation, f":{name}"), f"deliver:{name}", f"settle:{name}"]
+        order += [f"stage:{name}", f"promote:{name}", *_copy(rotation, f":{name}"), f"deliver:{name}"]
+        order += [f"settle:{name}"] if rotation.old is not None else []
         order += ["outlive"] if name == "use" and rotation.old is not None else []
     return (*order, *(("death:old", "retire:old") if rotation.old is not None else ()))
 

@@ -1,0 +1,220 @@
+"""A whole installation in one folder: a database, a manifest, Keyturn's state, and an application of several processes.
+
+For the crash harness, the live tests and the demo. Everything in it is real; only the folder is temporary.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from psycopg import sql
+
+from keyturn.core.ids import uuid7
+from keyturn.core.secret import Bundle
+from keyturn.manifest import Manifest, load
+from keyturn.testing.postgres_server import PostgresServer
+from keyturn.wiring import Service, create_state, state_of
+
+SECRET_NAME, ADMIN_NAME, CONSUMER = "database", "postgres-admin", "clo-api"
+DBNAME, OWNER, ROLES = "clo", "clo_owner", ("clo_a", "clo_b")
+TABLE = "deals"
+
+MANIFEST = """\
+[service]
+name = "clo"
+environment = "staging"
+
+[keyturn]
+state = "{state}"
+
+[stores.main]
+kind = "local"
+vault_id = "{vault_id}"
+
+[secrets.postgres-admin]
+kind = "manual"
+owner = "platform@example.com"
+purpose = "Keyturn changes log-in roles"
+used_by = "keyturn"
+fields = ["username", "password"]
+
+[secrets.database]
+kind = "postgres"
+owner = "platform@example.com"
+purpose = "the API reads and writes deals"
+rotate = {{ every = "30d", overlap = "{overlap}"{deadline} }}
+target = {{ hosts = ["{host}:{port}"], dbname = "{dbname}", owner_role = "{owner}", roles = ["{a}", "{b}"], \
+admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "{connect_timeout}" }}
+publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}\
+?sslmode=verify-full&sslrootcert={ca}", env = "DATABASE_URL" }}
+consumers = ["clo-api"]
+
+[consumers.clo-api]
+kind = "application"
+bundle_dir = "{bundle}"
+status_dir = "{status}"
+expect = {processes}
+max_stale = "{max_stale}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast things go, as the manifest writes durations. The overlap follows from them."""
+
+    overlap: str = "0s"
+    max_stale: str = "500ms"
+    connect_timeout: str = "1s"
+    deadline: str = ""
+
+
+class Installation:
+    """The folder with all of it.
+
+    Args:
+        folder: an empty folder of ours.
+        postgres: a running private server.
+        processes: how many the application shall have.
+        pace: durations of the manifest.
+        dbname: a database of that name is made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        postgres: PostgresServer,
+        *,
+        processes: int = 4,
+        pace: Pace | None = None,
+        dbname: str = DBNAME,
+    ) -> None:
+        self.folder, self.postgres, self.expected = folder, postgres, processes
+        self.dbname = dbname
+        self.roles = tuple(f"{dbname}{role.removeprefix(DBNAME)}" for role in ROLES)
+        self.owner = f"{dbname}{OWNER.removeprefix(DBNAME)}"
+        self.manifest_path = folder / "keyturn.toml"
+        self.client_path = folder / "keyturn.client.json"
+        self.run = folder / "run"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._pace = pace or Pace()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_application()
+
+    @property
+    def logs(self) -> list[Path]:
+        """What the processes of the application say of themselves, one file each."""
+        return sorted(self.folder.glob("app-*.log"))
+
+    def prepare(self) -> None:
+        """State, manifest, database with its admin, and the admin's credential in the vault."""
+        for path in (self.run, self.run / "status"):
+            path.mkdir(mode=0o700)
+        vault_id, _ = create_state(state_of(self.folder / "state", {}))
+        self.manifest_path.write_text(self._manifest(vault_id))
+        self.manifest_path.chmod(0o600)
+        self.client_path.write_text(json.dumps(self._client()))
+        admin = self.postgres.prepare(self.dbname)
+        service = self.service()
+        store = service.store(ADMIN_NAME)
+        attempt = uuid7()
+        store.stage(ADMIN_NAME, admin, attempt)
+        store.promote(ADMIN_NAME, attempt, None)
+        service.close()
+
+    def provision(self) -> None:
+        """The roles, the first version, and the table that the application works with."""
+        service = self.service()
+        rotator: Any = service.rotator(SECRET_NAME)
+        rotator.provision()
+        engine = service.engine(SECRET_NAME)
+        engine.begin("provision")
+        outcome = engine.advance(60)
+        if outcome.status != "closed":
+            raise RuntimeError(f"provision: {outcome}")
+        self.postgres.execute(
+            sql.SQL("SET ROLE {}").format(sql.Identifier(self.owner)),
+            sql.SQL("CREATE TABLE IF NOT EXISTS {} (id bigserial PRIMARY KEY, name text NOT NULL)").format(
+                sql.Identifier(TABLE)
+            ),
+            dbname=self.dbname,
+        )
+        service.close()
+        self.start_application()
+
+    def manifest(self) -> Manifest:
+        """The manifest, read anew."""
+        return load(self.manifest_path)
+
+    def service(self, around: Callable[[str, Any], Any] = lambda _, part: part) -> Service:
+        """A fresh service on this installation, as a new process would make it."""
+        return Service(self.manifest(), around=around)
+
+    def current(self) -> Bundle:
+        """The current credential of the database."""
+        service = self.service()
+        try:
+            return service.bundle(SECRET_NAME)
+        finally:
+            service.close()
+
+    def start_application(self, more: Iterable[str] = ()) -> None:
+        """Start the processes that are missing. `more` are options of `keyturn.testing.consumer_process`."""
+        while len(self.processes) < self.expected:
+            number = len(self.processes)
+            command = [sys.executable, "-m", "keyturn.testing.consumer_process", "--client", str(self.client_path)]
+            command += ["--log", str(self.folder / f"app-{number}.log"), "--table", TABLE, *more]
+            self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))  # noqa: S603 - our own module
+
+    def stop_application(self) -> None:
+        """End the processes, by pid, and wait for them."""
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def _manifest(self, vault_id: str) -> str:
+        return MANIFEST.format(
+            state=self.folder / "state",
+            vault_id=vault_id,
+            overlap=self._pace.overlap,
+            deadline=f', deadline = "{self._pace.deadline}"' if self._pace.deadline else "",
+            host=self.postgres.host,
+            port=self.postgres.port,
+            dbname=self.dbname,
+            owner=self.owner,
+            a=self.roles[0],
+            b=self.roles[1],
+            ca=self.postgres.ca_file,
+            connect_timeout=self._pace.connect_timeout,
+            bundle=self.run / "bundle",
+            status=self.run / "status",
+            processes=self.expected,
+            max_stale=self._pace.max_stale,
+        )
+
+    def _client(self) -> dict[str, Any]:
+        return {
+            "schema": "keyturn/client/1",
+            "source": {"kind": "bundle-dir", "path": str(self.run / "bundle")},
+            "status_dir": str(self.run / "status"),
+            "max_stale": self._pace.max_stale,
+            "secrets": [SECRET_NAME],
+        }
