@@ -1,7 +1,8 @@
 """A revealed value is handed on at once, and kept under no name.
 
-Legal is `use(value.reveal())`: the call stands where an argument stands, at most encoded on its way.
-A name, an attribute, a list, a comparison, an f-string or a return would keep the text alive, or show it.
+Legal is `use(value.reveal())`: the call stands where an argument stands, at most encoded on its way, or inside a
+dict or list that is made in that very place. A name, an attribute, an f-string or a return would keep the text alive;
+a comparison in an assert is shown by pytest when it fails. A method that is itself called `reveal` may return it.
 """
 
 import ast
@@ -15,6 +16,9 @@ SHOWS = frozenset(
     {"print", "repr", "str", "format", "ascii", "vars", "warn", "debug", "info", "warning", "error", "echo"}
 )
 """Calls that would put the text before somebody's eyes."""
+
+DISPLAYS = (ast.keyword, ast.Starred, ast.Dict, ast.DictComp, ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp)
+"""What may stand between the call and the argument: it has no name."""
 
 
 def _parents(tree: ast.Module) -> dict[ast.AST, ast.AST]:
@@ -39,15 +43,28 @@ def _carried(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> ast.AST:
     return node
 
 
+def _place(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[ast.AST, ast.AST | None]:
+    """What the text is handed on in, and what that stands in."""
+    held = _carried(node, parents)
+    place = parents.get(held)
+    while isinstance(place, DISPLAYS):
+        held, place = place, parents.get(place)
+    return held, place
+
+
+def _in_reveal(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    function = parents.get(node)
+    return isinstance(function, ast.FunctionDef) and function.name == "reveal"
+
+
 def _problems(module: Module) -> Iterator[str]:
     parents = _parents(module.tree)
     for node in ast.walk(module.tree):
         if not _is_reveal(node):
             continue
-        held = _carried(node, parents)
-        place = parents.get(held)
-        while isinstance(place, ast.keyword | ast.Starred):
-            held, place = place, parents.get(place)
+        held, place = _place(node, parents)
+        if isinstance(place, ast.Return) and _in_reveal(place, parents):
+            continue
         if not isinstance(place, ast.Call) or held is place.func:
             yield module.at(node, "reveal() is not a direct argument of a call")  # type: ignore[arg-type] # a call
         elif _called(place) in SHOWS:

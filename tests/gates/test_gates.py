@@ -31,7 +31,9 @@ def plant(tmp_path: Path) -> Plant:
     "line",
     [
         "text = value.reveal()",
-        "return_value = [value.reveal()]",
+        "kept = [value.reveal()]",
+        "def shown(self):\n    return self.value.reveal()",
+        "def reveal(self):\n    self.text = self.value.reveal()",
         "log.info(value.reveal())",
         "print(value.reveal())",
         "use(f'{value.reveal()}')",
@@ -46,10 +48,20 @@ def plant(tmp_path: Path) -> Plant:
 def test_a_revealed_value_that_is_kept_or_shown_is_found(plant: Plant, line: str) -> None:
     """Whatever keeps or shows the text of a secret is named with its line."""
     [problem] = reveal.reveals(plant("tests/unit/test_x.py", line))
-    assert problem.startswith("tests/unit/test_x.py:1 ")
+    assert problem.startswith(f"tests/unit/test_x.py:{line.count(chr(10)) + 1} ")
 
 
-@pytest.mark.parametrize("line", ["use(value.reveal())", "use(key=value.reveal())", "use(value.reveal().encode(), 1)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use(value.reveal())",
+        "use(key=value.reveal())",
+        "use(value.reveal().encode(), 1)",
+        "Bundle({field: value.reveal() for field, value in pairs})",
+        "use(*[value.reveal()])",
+        "def reveal(self):\n    return self.value.reveal()",
+    ],
+)
 def test_a_revealed_value_that_is_handed_on_passes(plant: Plant, line: str) -> None:
     """A value that goes straight into a call is what the rule asks for."""
     assert reveal.reveals(plant("src/keyturn/x.py", line)) == []
