@@ -39,13 +39,13 @@ def _check_part(part: str, low: int, high: int, names: tuple[str, ...]) -> None:
 def _calendar(text: str) -> str:
     fields = text.split(" ")
     if len(fields) != len(_FIELDS):
-        raise Off("is not a calendar of five fields", 'such as "0 2 1 * *": minute hour day month weekday')
+        raise Off("is not five fields", 'such as "0 2 1 * *": minute hour day month weekday')
     for written, (name, low, high, names) in zip(fields, _FIELDS, strict=True):
         try:
             for part in written.split(","):
                 _check_part(part, low, high, names)
         except ValueError:
-            raise Off(f"is not a {name} of a calendar", f"write *, {low} to {high}, a-b, a,b or */n") from None
+            raise Off(f"has a wrong {name}", f"write *, {low} to {high}, a-b, a,b or */n") from None
     return text
 
 
@@ -53,7 +53,9 @@ def _time_zone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (OSError, ValueError, KeyError):  # its own error is a KeyError; others come with odd paths
-        raise Off("is not a time zone that this machine knows", 'such as "Europe/London" (Debian: tzdata)') from None
+        raise Off(
+            "is not a time zone that this machine knows", 'such as "Europe/London"; Debian keeps them in tzdata'
+        ) from None
     return text
 
 

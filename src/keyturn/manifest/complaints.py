@@ -9,15 +9,19 @@ from pydantic_core import ErrorDetails
 
 from keyturn.manifest.problems import Flaw, KeyPath, Off
 
-_MUST_BE = {
-    "string_type": "a string",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "mapping_type": "a table",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
+_CHOICES = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
+_MUST = {
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "mapping_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_long": "has more than {max_length} elements",
 }
 
 
@@ -71,21 +75,20 @@ def _complaint(detail: ErrorDetails, model: type[BaseModel], raw: Mapping[str, A
     if kind == "union_tag_invalid":
         path = (*path, "kind")
     message, instead = _value_words(detail)
-    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
-    return Flaw(path, f"'{key}' {message}", instead)
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    number = f" number {path[-1] + 1}" if isinstance(path[-1], int) else ""
+    return Flaw(path, f"'{key}'{number} {message}", instead)
 
 
 def _value_words(detail: ErrorDetails) -> tuple[str, str]:
     """What is wrong with a value, and what to write instead."""
     kind, context = detail["type"], detail.get("ctx", {})
-    if kind in ("literal_error", "union_tag_invalid"):
-        return "is none of its words", f"write {context.get('expected') or context.get('expected_tags')}"
     reason = context.get("error")
     if isinstance(reason, Off):
         return reason.message, reason.instead
-    if kind in _MUST_BE:
-        return f"must be {_MUST_BE[kind]}", ""
-    return f"is off: {detail['msg'][:1].lower()}{detail['msg'][1:]}", ""
+    if kind in _CHOICES:
+        return "has no such choice", f"write {context[_CHOICES[kind]]}"
+    return _MUST[kind].format(**context), ""
 
 
 def _path(location: KeyPath, raw: Any) -> KeyPath:  # noqa: ANN401 -- a TOML value

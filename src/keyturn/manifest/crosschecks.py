@@ -47,7 +47,7 @@ def _directories(outline: Outline) -> Iterator[Flaw]:
 
 def _stores(outline: Outline) -> Iterator[Flaw]:
     known = outline.declared["stores"]
-    if not known:
+    if not known and not any(flaw.path == ("stores",) for flaw in outline.flaws):
         yield Flaw(("stores",), "the manifest has no store", "add [stores.main]")
     for name, secret in outline.secrets.items():
         if secret.store is None and len(known) > 1:
@@ -114,6 +114,8 @@ def _published_names(outline: Outline) -> Iterator[Flaw]:
             path: KeyPath = ("secrets", secret_name, "publish", name)
             if (first := names.setdefault(name.lower(), secret_name)) != secret_name:
                 yield Flaw(path, f"secret '{first}' publishes '{name}' already", "choose another name")
+            if name in outline.declared["secrets"]:
+                yield Flaw(path, f"'{name}' is the name of a secret", "choose another name for one of them")
             variable = view.env or name.upper().replace("-", "_")
             if (other := variables.setdefault(variable.upper(), name)) != name:
                 where: KeyPath = (*path, "env") if view.env else path
@@ -125,7 +127,7 @@ def _store_entries(outline: Outline) -> Iterator[Flaw]:
     taken: dict[tuple[str, str], str] = {}
     only = next(iter(outline.declared["stores"]), "")
     for path, store, entry in _entries(outline, only):
-        label = ".".join(str(part) for part in path[1:])
+        label = ".".join(str(part) for part in path[1:] if part != "store_name")
         if (first := taken.setdefault((store, entry.lower()), label)) != label:
             yield Flaw(
                 path, f"'{entry}' is the entry of {first} in store '{store}' already", "choose another store_name"
@@ -140,7 +142,8 @@ def _store_entries(outline: Outline) -> Iterator[Flaw]:
 def _entries(outline: Outline, only: str) -> Iterator[tuple[KeyPath, str, str]]:
     for name, secret in outline.secrets.items():
         store = secret.store or only
-        yield ("secrets", name), store, secret.store_name or name
+        own: KeyPath = ("secrets", name, "store_name") if secret.store_name else ("secrets", name)
+        yield own, store, secret.store_name or name
         for published, view in secret.publish.items():
             if view.store_as is not None:
                 yield ("secrets", name, "publish", published), store, view.store_name or published

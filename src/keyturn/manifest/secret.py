@@ -128,12 +128,12 @@ class Published(Table):
     @property
     def text(self) -> str:
         """The template; for a single field, the hole that it is."""
-        return self.template if self.template is not None else f"{{{self.field}}}"
+        return self.template or f"{{{self.field}}}"
 
     @property
     def holes(self) -> tuple[str, ...]:
-        """The names between the braces."""
-        return holes(self.text)
+        """The names between the braces; none where neither key says what is published."""
+        return holes(self.text) if self.template or self.field else ()
 
 
 class SecretTable(Table):

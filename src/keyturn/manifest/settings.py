@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keyturn.manifest.shapes import AbsolutePath, Host, Identifier, Name, PositiveDuration, Table, Tls
+from keyturn.manifest.shapes import AbsolutePath, AtLeastOne, Host, Identifier, Name, PositiveDuration, Table, Tls
 
 
 class Service(Table):
@@ -29,7 +29,7 @@ class PostgresJournal(Tls):
 
     kind: Literal["postgres"]
     """A database that several workers share."""
-    hosts: Annotated[tuple[Host, ...], Field(strict=False, min_length=1)]
+    hosts: AtLeastOne[Host]
     """Its servers."""
     dbname: Identifier
     """Its database."""

@@ -140,6 +140,10 @@ def _guid(text: str) -> str:
 
 
 NAME_PATTERN = "^(?!.*--)[a-z][a-z0-9-]{0,62}$"
+PATH_PATTERN = "^/"
+HOST_PATTERN = r":\d{1,5}$"
+HTTPS_PATTERN = "^https://"
+HTTP_PATTERN = "^https?://"
 DURATION_PATTERN = r"^(\d{1,9}(ms|s|m|h|d|w))+$"
 
 Name = Annotated[str, *shape(_name, NAME_PATTERN, example="clo-api")]
@@ -152,25 +156,36 @@ Line = Annotated[str, *shape(_line, minLength=1)]
 """One line of text."""
 Identifier = Annotated[str, *shape(_identifier, minLength=1, maxLength=MAX_IDENTIFIER_BYTES)]
 """A role, user or database at a target."""
-Host = Annotated[str, *shape(_host, r":\d{1,5}$", example="db.internal:5432")]
+Host = Annotated[str, *shape(_host, HOST_PATTERN, example="db.internal:5432")]
 """`host:port`."""
-AbsolutePath = Annotated[Path, *shape(_absolute, "^/", example="/run/keyturn")]
-HttpsUrl = Annotated[str, *shape(_url("https"), "^https://", example="https://example.com")]
-HttpUrl = Annotated[str, *shape(_url("https", "http"), "^https?://", example="https://example.com")]
+AbsolutePath = Annotated[Path, *shape(_absolute, PATH_PATTERN, example="/run/keyturn")]
+HttpsUrl = Annotated[str, *shape(_url("https"), HTTPS_PATTERN, example="https://example.com")]
+HttpUrl = Annotated[str, *shape(_url("https", "http"), HTTP_PATTERN, example="https://example.com")]
 Env = Annotated[str, *shape(_env, "^[A-Za-z_][A-Za-z0-9_]{0,126}$", example="DATABASE_URL")]
 FieldName = Annotated[str, *shape(_field, "^[a-z][a-z0-9_]{0,62}$", example="password")]
 Guid = Annotated[str, *shape(_guid, _GUID.pattern.replace(r"\Z", "$"))]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Several = Annotated[tuple[T, ...], Field(strict=False)]
 """A list, in the order of the manifest."""
-AtLeastOne = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
+
+
+def _not_empty(several: tuple[T, ...]) -> tuple[T, ...]:
+    # Not pydantic's own minimum, which also complains when the only element is off.
+    if not several:
+        raise Off("must not be empty")
+    return several
+
+
+AtLeastOne = Annotated[
+    tuple[T, ...], Field(strict=False, json_schema_extra={"minItems": 1}), AfterValidator(_not_empty)
+]
 
 
 def _sealed(mapping: Mapping[str, T]) -> Mapping[str, T]:
     return MappingProxyType(dict(mapping))
 
 
-Named = Annotated[Mapping[str, T], AfterValidator(_sealed)]
+Named = Annotated[Mapping[Name, T], AfterValidator(_sealed)]
 """Tables by their name; cannot be changed."""
 
 

@@ -13,6 +13,7 @@ from keyturn.manifest.problems import ManifestError, Problem
 
 MAX_BYTES = 1 << 20
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_WORDS = {"Cannot overwrite a value": "this key is there already, or was a table"}
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
 
@@ -38,7 +39,7 @@ def read_source(path: Path) -> Source:
     try:
         positions = Positions(text)
     except BeyondLimit as limit:
-        raise _error(file, limit.position, str(limit), "a manifest is nested a few levels deep") from None
+        raise _error(file, limit.position, str(limit), "a manifest is small and flat") from None
     try:
         return Source(file, tomllib.loads(text), positions)
     except tomllib.TOMLDecodeError as error:
@@ -92,5 +93,5 @@ def _place(before: str) -> Position:
 def _syntax_error(file: str, text: str, message: str) -> ManifestError:
     where = _WHERE.search(message)
     place = Position(int(where[1]), int(where[2])) if where and where[1] else _place(text)
-    words = _WHERE.sub("", message)
+    words = _WORDS.get(words := _WHERE.sub("", message), words)
     return _error(file, place, f"not TOML: {words[:1].lower()}{words[1:]}", "see https://toml.io/en/v1.0.0")

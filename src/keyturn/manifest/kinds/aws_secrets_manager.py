@@ -21,7 +21,7 @@ def _region(text: str) -> str:
 
 def _role(text: str) -> str:
     if not _ROLE.match(text):
-        raise Off("not the ARN of a role", 'write one such as "arn:aws:iam::123456789012:role/keyturn"')
+        raise Off("is not the ARN of a role", 'write one such as "arn:aws:iam::123456789012:role/keyturn"')
     return text
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from keyturn.manifest.problems import Flaw
 from keyturn.manifest.secret import SecretTable
 from keyturn.manifest.shapes import AtLeastOne, FieldName, Line, Several
@@ -15,7 +13,7 @@ class Options(SecretTable):
 
     kind: Literal["manual"]
     """Anything that a person changes."""
-    fields: AtLeastOne[FieldName] = Field(default=("value",), max_length=32)
+    fields: AtLeastOne[FieldName] = ("value",)
     """The fields of the bundle."""
     instructions: Several[Line] = ()
     """What the person has to do when it is due, line by line."""
