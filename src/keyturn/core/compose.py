@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote
 
 from keyturn.core.errors import UsageError
@@ -28,11 +29,12 @@ def compose(template: str, bundle: Bundle, coordinates: Mapping[str, str]) -> Se
         UsageError: the template names a part that neither the bundle nor the target has.
     """
     url = "://" in template
+    encode = partial(quote, safe="") if url else str
 
     def part(match: re.Match[str]) -> str:
         name = match[1]
         if name in bundle:
-            return quote(bundle[name].reveal(), safe="") if url else bundle[name].reveal()
+            return encode(bundle[name].reveal())
         if name in coordinates:
             return quote(coordinates[name], safe="[]:") if url else coordinates[name]
         raise UsageError(f"the template names {{{name}}}, which neither the secret nor its target has")
