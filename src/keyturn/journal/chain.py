@@ -132,24 +132,27 @@ class _Chain:
     def _misfit(self, at: int, prev: str) -> Flaw:
         """Say how the row at this place is bad, given that it is not the record that belongs here."""
         seq, record = at + 1, self.records[at]
+        ours = record if record is not None and record.stream == self._stream else None
         if any(claim.prev == prev for claim in self._claims[seq]):
-            if record is not None and record.seq > seq and record.prev in self._hashes:
-                return self._found(seq, How.REORDERED, f"record {record.seq} stands in its place")
+            if ours is not None and ours.seq > seq and ours.prev in self._hashes:
+                return self._found(seq, How.REORDERED, f"record {ours.seq} stands in its place")
             return self._found(seq, How.INSERTED, "the record that belongs here stands behind it")
         if record is None:
             return self._found(seq, How.EDITED, "it is not a record any more")
-        if record.stream != self._stream:
+        if ours is None:
             return self._found(seq, How.INSERTED, "it belongs to another stream")
-        return self._astray(at, record)
+        return self._astray(at, ours, prev)
 
-    def _astray(self, at: int, record: Record) -> Flaw:
+    def _astray(self, at: int, record: Record, prev: str) -> Flaw:
         """The record that belongs here is nowhere, and `record` stands in its place."""
         seq = at + 1
-        if record.seq == seq or self._goes_on(at):
+        if any(rival.prev == record.prev and rival.hash != record.hash for rival in self._claims[record.seq]):
+            return self._found(record.seq, How.INSERTED, "two records have this number")
+        if seq == record.seq or prev == record.prev or self._goes_on(at):
             return self._found(seq, How.EDITED, "it does not name its predecessor's hash, or has another number")
         if record.seq > seq:
             return self._found(seq, How.DELETED, f"the next record is {record.seq}")
-        return self._found(record.seq, How.INSERTED, "two records have this number")
+        return self._found(seq, How.INSERTED, f"it says that it is record {record.seq}")
 
     def _goes_on(self, at: int) -> bool:
         """Whether the rows go on as if this one had the number of its place."""

@@ -34,7 +34,7 @@ class HighWater:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock that serialises writers of the mark.
+        """Hold the lock that serialises writers of the journal and its mark.
 
         Raises:
             Unavailable: another process held it for too long.
@@ -57,12 +57,11 @@ class HighWater:
     def raise_to(self, stream: str, head: Head, *, force: bool = False) -> None:
         """Put the stream's mark at `head` unless it stands higher; `force` lowers it as well.
 
-        Durable on return. When it raises, the mark before this one stays.
+        Call it under the lock. Durable on return. When it raises, the mark before this one stays.
         """
-        with self.locked():
-            marks = self.read() or {}
-            if force or stream not in marks or marks[stream].seq < head.seq:
-                self._write({**marks, stream: head})
+        marks = self.read() or {}
+        if force or stream not in marks or marks[stream].seq < head.seq:
+            self._write({**marks, stream: head})
 
     def _write(self, marks: Mapping[str, Head]) -> None:
         streams = {stream: {"seq": head.seq, "hash": head.hash} for stream, head in marks.items()}

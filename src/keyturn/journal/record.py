@@ -200,7 +200,7 @@ def parse(stored: bytes) -> Record:
         Corrupt: not a record of this format; the message holds none of the bytes.
     """
     fields = load(stored, "a record")
-    if fields.keys() != _FIELDS or fields["format"] != FORMAT:
+    if fields.keys() != _FIELDS or not _counts(fields["format"], 1) or fields["format"] != FORMAT:
         raise Corrupt("a record does not have the fields of its format")
     seen = fields.pop("seen")
     del fields["format"]

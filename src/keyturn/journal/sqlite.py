@@ -105,15 +105,16 @@ class SqliteJournal:
             AdapterError: as `append`.
         """
         check_name(stream)
-        with self._writing():
-            head = file.head(self._database, stream)
-            marks = self._mark.read()
-            if not self._gap(stream, head, marks):
-                raise Conflict(f"the stream {stream} has no gap", "keyturn status")
-            seen = None if marks is None else _as_json(marks[stream])
-            event = Event("gap", {"reason": reason, "expected": seen, "found": _as_json(head)})
-            record = self._store(stream, head, self._row(stream, head), event)
-        self._remember(record, force=True)
+        with self._alone():
+            with self._transaction():
+                head = file.head(self._database, stream)
+                marks = self._mark.read()
+                if not self._gap(stream, head, marks):
+                    raise Conflict(f"the stream {stream} has no gap", "keyturn status")
+                seen = None if marks is None else _as_json(marks[stream])
+                event = Event("gap", {"reason": reason, "expected": seen, "found": _as_json(head)})
+                record = self._store(stream, head, self._row(stream, head), event)
+            self._remember(record, force=True)
         return record
 
     def read(self, stream: str, after: int = 0) -> tuple[Record, ...]:
@@ -143,7 +144,7 @@ class SqliteJournal:
         Raises:
             AdapterError: as `read`; the rows stay as they were.
         """
-        with self._writing():
+        with self._alone(), self._transaction():
             self._database.execute("DELETE FROM projection")
             for stream in file.streams(self._database):
                 head = file.head(self._database, stream)
@@ -151,16 +152,17 @@ class SqliteJournal:
 
     def _append(self, stream: str, expected_seq: int, made: Callable[[Mapping[str, Any], Head], Event]) -> Record:
         check_name(stream)
-        with self._writing():
-            head = file.head(self._database, stream)
-            gap = self._gap(stream, head, self._mark.read())
-            if gap:
-                raise RolledBack(gap, f'keyturn resume {stream} --accept-gap --reason "..."')
-            if head.seq != expected_seq:
-                raise Conflict(f"the stream {stream} is at {head.seq}, not at {expected_seq}", "read it again")
-            row = self._row(stream, head)
-            record = self._store(stream, head, row, made(row, head))
-        self._remember(record)
+        with self._alone():
+            with self._transaction():
+                head = file.head(self._database, stream)
+                gap = self._gap(stream, head, self._mark.read())
+                if gap:
+                    raise RolledBack(gap, f'keyturn resume {stream} --accept-gap --reason "..."')
+                if head.seq != expected_seq:
+                    raise Conflict(f"the stream {stream} is at {head.seq}, not at {expected_seq}", "read it again")
+                row = self._row(stream, head)
+                record = self._store(stream, head, row, made(row, head))
+            self._remember(record)
         return record
 
     def _gap(self, stream: str, head: Head, marks: Mapping[str, Head] | None) -> str:
@@ -235,26 +237,31 @@ class SqliteJournal:
             yield
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction.
+    def _alone(self) -> Iterator[None]:
+        """Be the only writer of database and mark, among threads and processes."""
+        with self._thread, self._mark.locked():
+            if self._stopped:
+                raise Unavailable(f"{self._path}: the disk failed before", "keyturn doctor, then start again")
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing, on the disk at the end.
 
         After a failure of the disk this journal writes no more: what the page cache holds then is not
         what the disk holds (lwn.net/Articles/752063), and trying again would hide it.
         """
-        with self._thread:
-            if self._stopped:
-                raise Unavailable(f"{self._path}: the disk failed before", "keyturn doctor, then start again")
-            committing = False
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                yield
-                committing = True
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                self._stopped = file.is_disk_failure(error)
-                raise file.translate(error, self._path, committing=committing) from None
-            finally:
-                file.undo(self._database)
+        committing = False
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            committing = True
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._stopped = file.is_disk_failure(error)
+            raise file.translate(error, self._path, committing=committing) from None
+        finally:
+            file.undo(self._database)
 
 
 def _as_json(head: Head) -> dict[str, Any]:
