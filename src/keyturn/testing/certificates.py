@@ -1,6 +1,7 @@
 """A certificate authority that lives as long as the test that needs it."""
 
 import ipaddress
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +27,7 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("Keyturn test authority")
+        self._name = _name(f"Keyturn test authority {secrets.token_hex(4)}")
         usage = x509.KeyUsage(
             digital_signature=True,
             content_commitment=False,

@@ -81,6 +81,8 @@ class Line:
             if self.down.is_set():
                 return
             server.connect(self._target)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             answered = True
             while not self._ending.is_set() and not self.down.is_set():
                 ready = _readable(client, server)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, LiteralString, Self
@@ -23,16 +24,18 @@ from keyturn.system.scram import verifier
 from keyturn.testing.certificates import Authority
 
 START_SECONDS = 30.0
+START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
+HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
 
 
-def binaries() -> Path:
-    """The directory of the newest `postgres` on this machine.
+def binaries(packaged: Path = Path("/usr/lib/postgresql")) -> Path:
+    """The directory of the newest `postgres` on this machine, of a Debian package or on PATH.
 
     Raises:
         NotFound: there is none.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    found = sorted(packaged.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     on_path = shutil.which("postgres")
     if found:
         return found[-1].parent
@@ -49,25 +52,35 @@ class PostgresServer:
 
     Args:
         settings: more lines for postgresql.conf, by name.
-        fsync: off for speed; nothing here is kept. Turn it on to test what a crash leaves.
+        fsync: off for speed; nothing here is kept, and a crash of the server alone loses nothing.
+        hba: the lines of pg_hba.conf.
+        names: the DNS name and the addresses in its certificate.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, settings: dict[str, str] | None = None, *, fsync: bool = False) -> None:
+    def __init__(
+        self,
+        settings: dict[str, str] | None = None,
+        *,
+        fsync: bool = False,
+        hba: tuple[str, ...] = (HBA,),
+        names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+    ) -> None:
+        self._binaries = binaries()
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
         self.port = 0
         self.ca_file = str(self.directory / "ca.pem")
         self.log = self.directory / "server.log"
         self.superuser = Bundle({"username": SUPERUSER, "password": secrets.token_urlsafe(30)})
         self._settings = {"fsync": "on" if fsync else "off", **(settings or {})}
-        self._binaries = binaries()
+        self._hba, self._names = hba, names
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
             self._initialise()
-            self.start()
+            self._start_on_a_free_port()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -76,7 +89,7 @@ class PostgresServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)  # at once: what it would still write is thrown away
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
@@ -96,7 +109,7 @@ class PostgresServer:
 
     def connect(self, dbname: str = "postgres") -> Session:
         """A superuser's session, in autocommit mode."""
-        session = connect(self.server(dbname), self.superuser)
+        session = connect(replace(self.server(dbname), sslmode="verify-ca"), self.superuser)
         session.deadline = float("inf")
         return session
 
@@ -109,18 +122,23 @@ class PostgresServer:
 
     def prepare(self, dbname: str) -> Bundle:
         """Create a database and its admin as docs/targets/postgres.md asks for; the admin's credential."""
-        admin = Bundle({"username": f"{dbname}_admin", "password": secrets.token_urlsafe(30)})
-        role, check = sql.Identifier(f"{dbname}_admin"), sql.Literal(verifier(admin["password"]))
+        admin = self.create_admin(f"{dbname}_admin")
+        owner = sql.Identifier(f"{dbname}_admin")
+        self.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(dbname), owner))
+        return admin
+
+    def create_admin(self, name: str) -> Bundle:
+        """Create a role that may create roles and see sessions, and is no superuser; its credential."""
+        admin = Bundle({"username": name, "password": secrets.token_urlsafe(30)})
+        role, check = sql.Identifier(name), sql.Literal(verifier(admin["password"]))
         self.execute(
             sql.SQL("CREATE ROLE {} LOGIN CREATEROLE NOSUPERUSER PASSWORD {}").format(role, check),
             sql.SQL("GRANT pg_read_all_stats TO {}").format(role),
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(dbname), role),
         )
         return admin
 
     def start(self) -> None:
         """Start the postmaster on the same data, and wait until it takes log-ins."""
-        self.port = self.port or _free_port()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own list of arguments, no shell
                 [self._binaries / "postgres", "-D", self.data, "-p", str(self.port)],
@@ -145,6 +163,17 @@ class PostgresServer:
             self._process.wait()
         self._process = None
 
+    def _start_on_a_free_port(self) -> None:
+        for tries_left in reversed(range(START_TRIES)):
+            self.port = _free_port()
+            try:
+                return self.start()
+            except Unavailable:  # somebody else may have taken the port meanwhile
+                if not tries_left:
+                    raise
+                self.stop()
+        return None
+
     def _initialise(self) -> None:
         self._chown(self.directory)
         pwfile = self.directory / "superuser"
@@ -154,7 +183,7 @@ class PostgresServer:
         self._initdb(pwfile)
         pwfile.unlink()
         self._write_tls()
-        self._write("data/pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        self._write("data/pg_hba.conf", "".join(f"{line}\n" for line in self._hba))
         self._write("data/postgresql.auto.conf", "".join(f"{k} = '{v}'\n" for k, v in self._configuration().items()))
 
     def _initdb(self, pwfile: Path) -> None:
@@ -175,7 +204,7 @@ class PostgresServer:
 
     def _write_tls(self) -> None:
         authority = Authority()
-        leaf = authority.issue("localhost", self.host)
+        leaf = authority.issue(*self._names)
         Path(self.ca_file).write_bytes(authority.certificate)
         Path(self.ca_file).chmod(0o644)
         self.directory.chmod(0o711)  # others may pass to ca.pem, and list nothing

@@ -1,121 +1,25 @@
-"""One bench per test: a fresh database, its roles, and a line to the server that can be cut."""
+"""One bench per test."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from itertools import count
+from collections.abc import Iterator
 
 import pytest
-from psycopg import sql
 
-from keyturn.core.secret import Bundle
-from keyturn.rotators.postgres import Postgres
-from keyturn.system.postgres import Server, Session, connect
-from keyturn.testing.line import Line, Lose, Plan
+from keyturn.testing.line import Line
 from keyturn.testing.postgres_server import PostgresServer
-
-COMMIT = 8
-"""The request of an effect, counted from the end of the log-in, that carries COMMIT."""
-NUMBERS = count(1)
+from tests.live.postgres.bench import PostgresBench, create_database
 
 
-class PostgresBench:
-    """The rotator reaches the server over `line`; the test itself goes straight to it."""
-
-    def __init__(self, server: PostgresServer, line: Line, name: str) -> None:
-        self.server, self.line, self.name = server, line, name
-        self.admin = server.prepare(name)
-        self.plan: Plan | None = None
-        self.rotator = self.rotator_on(line.port)
-
-    def rotator_on(self, port: int, *, deadline: float = 10.0, probe: str | None = None) -> Postgres:
-        """A rotator of this bench's roles that goes over that port."""
-        return Postgres(
-            hosts=[(self.server.host, port)],
-            dbname=self.name,
-            owner_role=f"{self.name}_owner",
-            roles=[f"{self.name}_a", f"{self.name}_b"],
-            secret="database",
-            service="clo",
-            environment="test",
-            admin=lambda: self.admin,
-            sslrootcert=self.server.ca_file,
-            deadline=deadline,
-            probe=probe,
-            connect=self.connect,
-        )
-
-    def connect(self, server: Server, bundle: Bundle) -> Session:
-        """Log in; a plan that was laid begins with the first request after it."""
-        session = connect(server, bundle)
-        if server.port == self.line.port:
-            self.line.plan, self.plan = self.plan, None
-        return session
-
-    def as_consumer(self, bundle: Bundle, application: str = "app") -> Session:
-        """A session as the application opens it, without a deadline."""
-        session = connect(replace(self.server.server(self.name), application=application), bundle)
-        session.deadline = float("inf")
-        return session
-
-    @contextmanager
-    def session(self, bundle: Bundle) -> Iterator[Callable[[], None]]:
-        """A consumer's session; the block ends when its backend is gone."""
-        session = self.as_consumer(bundle)
-        pid = session.pgconn.backend_pid
-        try:
-            yield lambda: session.execute("SELECT 1").close()
-        finally:
-            session.close()
-            self.await_no_backend(pid)
-
-    @contextmanager
-    def unreachable(self) -> Iterator[None]:
-        """The line is down."""
-        self.line.down.set()
-        yield
-        self.line.down.clear()
-
-    @contextmanager
-    def unusable(self, slot: str) -> Iterator[None]:
-        """The role may have no connection."""
-        self.limit(slot, 0)
-        yield
-        self.limit(slot, -1)
-
-    @contextmanager
-    def reply_lost(self) -> Iterator[None]:
-        """The reply to the next COMMIT is lost."""
-        self.plan = Plan(COMMIT, Lose.REPLY)
-        yield
-        self.line.plan = None
-
-    def transcript(self) -> str:
-        """The server's log with every statement, and the views that show statements and roles."""
-        shown = self.server.execute("SELECT * FROM pg_stat_activity") + self.server.execute("SELECT * FROM pg_roles")
-        log = self.server.log.read_text()
-        assert "PASSWORD 'SCRAM-SHA-256$" in log
-        return log + repr(shown)
-
-    def limit(self, role: str, connections: int) -> None:
-        """Set the role's CONNECTION LIMIT."""
-        self.server.execute(
-            sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(sql.Identifier(role), sql.Literal(connections))
-        )
-
-    def await_no_backend(self, pid: int) -> None:
-        """Wait until the server has noticed that a client is gone."""
-        until = time.monotonic() + 10
-        while self.server.execute(sql.SQL("SELECT pid FROM pg_stat_activity WHERE pid = {}").format(sql.Literal(pid))):
-            assert time.monotonic() < until
+@pytest.fixture(scope="session")
+def database(postgres: PostgresServer) -> str:
+    """The database that all benches share."""
+    return create_database(postgres, "bench")
 
 
 @pytest.fixture
-def bench(postgres: PostgresServer) -> Iterator[PostgresBench]:
-    """A provisioned bench with roles and a database that no other test has."""
+def bench(postgres: PostgresServer, database: str) -> Iterator[PostgresBench]:
+    """A provisioned bench with roles that no other test has."""
     with Line(postgres.port) as line:
-        bench = PostgresBench(postgres, line, f"t{next(NUMBERS)}")
+        bench = PostgresBench(postgres, line, database)
         bench.rotator.provision()
         yield bench
         bench.rotator.close()

@@ -255,8 +255,8 @@ class Postgres:
             if current[1] != self._target.owner_role:
                 return Probe(Answer.UNUSABLE, f"{server.node} made the session {current[1]}, not the owner role")
             if self._target.probe is not None:
-                # Prepared: PostgreSQL then takes one statement and no more, so that a probe cannot commit.
-                session.execute(self._target.probe.encode(), prepare=True)
+                # Binary, so by the extended protocol: it takes one statement and no more, so that none can commit.
+                session.execute(self._target.probe.encode(), binary=True)
             session.execute("ROLLBACK")
         return Probe(Answer.ACCEPTED, f"{server.node} gave a session as {current[0]}, {current[1]}")
 
