@@ -62,25 +62,25 @@ class Generations:
         with Directory(self._home, follow=True, private=WRITABLE_BY_OTHERS) as home:
             present = self._target(home)
             index, files = self._contents(home, present)
-            if not self._is_news(delivery, index.secrets.get(delivery.secret)):
+            self._refuse_late(delivery, index.secrets.get(delivery.secret))
+            wanted, contents = self._with(delivery, index, files)
+            if (wanted, contents) == (index, files):
                 return False
-            index, files = self._with(delivery, index, files)
             fresh = f".{self._name}-{secrets.token_hex(8)}"
-            self._write(home, fresh, {**files, INDEX: index.dump()}, group)
+            self._write(home, fresh, {**contents, INDEX: wanted.dump()}, group)
             home.point(self._name, fresh)
             self._clean(home, keep={fresh, present or fresh})
         return True
 
     @staticmethod
-    def _is_news(delivery: Delivery, there: Entry | None) -> bool:
+    def _refuse_late(delivery: Delivery, there: Entry | None) -> None:
         if there is None or delivery.fence > there.fence:
-            return True
+            return
         what = f"version {there.version} of {delivery.secret}, delivery {there.fence},"
         if delivery.fence < there.fence:
             raise FenceLost(f"{what} lies there; delivery {delivery.fence} comes late")
         if delivery.version != there.version:
             raise Conflict(f"{what} lies there; the same delivery now brings {delivery.version}")
-        return False
 
     def _with(self, delivery: Delivery, index: Index, files: Mapping[str, bytes]) -> tuple[Index, dict[str, bytes]]:
         """Index and files with this delivery in place of what lay there of its secret."""
