@@ -3,7 +3,11 @@
 from typing import Any
 
 from keyturn.journal.kinds import KINDS
-from keyturn.journal.record import EMPTY, Event, Head, Record, write
+from keyturn.journal.record import EMPTY, Event, Head, Journal, Record, write
+
+STREAM = "database"
+HELD = Event("rotation.held", {"rotation": "r", "reason": "deadline", "holdouts": []})
+STARTED = Event("system.started", {})
 
 
 def envelope(stream: str, head: Head, kind: str, /, **more: Any) -> dict[str, Any]:
@@ -31,3 +35,14 @@ def chained(stream: str, *events: tuple[str, dict[str, Any]], **more: Any) -> li
         head = records[-1].head if records else EMPTY
         records.append(write(envelope(stream, head, kind, **more), Event(kind, data)))
     return records
+
+
+def fill(journal: Journal, count: int = 3, stream: str = STREAM) -> tuple[Record, ...]:
+    """That many records at the end of the stream."""
+    return tuple(journal.append(stream, journal.head(stream).seq, HELD) for _ in range(count))
+
+
+def put(record: Record) -> tuple[str, tuple[Any, ...]]:
+    """The SQL that puts a record into the table of records."""
+    statement = "INSERT INTO records (stream, seq, hash, stored) VALUES (?, ?, ?, ?)"
+    return statement, (record.stream, record.seq, record.hash, record.stored)

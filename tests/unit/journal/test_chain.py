@@ -197,6 +197,13 @@ def test_a_record_of_another_stream_at_the_end_is_found() -> None:
     assert_found(flaw(lying([*GOOD, foreign]), marked=False), COUNT + 1, How.INSERTED)
 
 
+def test_a_stray_record_at_the_end_is_found() -> None:
+    """A record that neither goes on nor repeats a number is named at its place."""
+    stray = forged(GOOD[3], seq=2, prev="f" * 64)
+    rows = [*lying(GOOD), Row(COUNT + 9, stray.hash, stray.stored)]
+    assert_found(flaw(rows, marked=False), COUNT + 1, How.INSERTED)
+
+
 @EACH
 @MARKED
 @pytest.mark.parametrize("behind", range(COUNT))

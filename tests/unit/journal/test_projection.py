@@ -21,7 +21,7 @@ PLANNED = ("rotation.planned", R | {"attempt": "a2", "slot": "clo_b", "trigger":
 CLAIMED = ("rotation.claimed", R | {"worker": "host-1", "until": "later"})
 CLOSED = ("rotation.closed", R | {"death": "refused", "version": "v2", "was": "v1"})
 HELD = ("rotation.held", R | {"reason": "deadline", "by": "deadline", "holdouts": ["clo-api host-1-42"]})
-WHOLE = (
+WHOLE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("secret.declared", {"kind": "postgres"}),
     ("secret.adopted", {}),
     FIRST,

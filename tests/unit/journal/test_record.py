@@ -1,6 +1,7 @@
 """Records: what gets in, what the bytes look like, and what is refused when they are read."""
 
 import json
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -95,10 +96,8 @@ def test_a_flipped_byte_changes_the_hash_or_is_corrupt(at: int, mask: int) -> No
     record = made()
     stored = bytearray(record.stored)
     stored[at] ^= mask
-    try:
+    with suppress(Corrupt):
         assert parse(bytes(stored)).hash != record.hash
-    except Corrupt as corrupt:
-        assert "database" not in corrupt.message
 
 
 def test_enumerations_tuples_and_read_only_tables_become_plain() -> None:
