@@ -2,6 +2,8 @@
 
 import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from keyturn.core.errors import (
     OutcomeUnknown,
     Unavailable,
 )
+from keyturn.journal import audit
 from keyturn.journal.database import translate
 from keyturn.journal.mark import HighWater
 from keyturn.journal.record import MAX_RECORD_BYTES, Event, Head
@@ -152,3 +155,31 @@ def test_records_are_neither_changed_nor_deleted_by_accident(journal: SqliteJour
         for statement in ("UPDATE records SET seq = 9", "DELETE FROM records"):
             with pytest.raises(sqlite3.IntegrityError):
                 other.execute(statement)
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from keyturn.core.clock import SystemClock
+from keyturn.journal.record import Event
+from keyturn.journal.sqlite import SqliteJournal
+place = Path(sys.argv[1])
+journal = SqliteJournal(place / "journal.db", actor="a", clock=SystemClock(), high_water=place / "high-water.json")
+while True:
+    print(journal.append("database", journal.head("database").seq, Event("drill.run", {})).seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 7, 20])
+def test_a_killed_writer_loses_nothing_that_it_was_told_is_stored(opened: Open, place: Path, lines: int) -> None:
+    """F64: after kill -9 at any point the chain is whole, every acknowledged record is there, and it goes on."""
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", ENDLESS, str(place)], stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            acknowledged = [int(writer.stdout.readline()) for _ in range(lines)]
+            writer.kill()
+            acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
+        assert audit.verify(place / "journal.db", place / "high-water.json").sound
+        with opened() as journal:
+            assert journal.head(STREAM).seq >= acknowledged[-1]
+            fill(journal, 1)
