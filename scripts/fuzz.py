@@ -4,10 +4,13 @@ The last line is for scripts: `fuzz rounds=N failed=N`. A failure prints the inp
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from scripts.run_tests import ROOT
 
@@ -15,10 +18,13 @@ NO_TESTS = 5
 """pytest's exit code when it collected nothing."""
 
 
-def one_round(target: str) -> int:
+def one_round(root: Path, target: str) -> int:
     """Run every property test in `target` once; pytest's exit code."""
     options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "hypothesis", "--hypothesis-profile=fuzz"]
-    return subprocess.run([sys.executable, "-m", "pytest", *options, target], cwd=ROOT, check=False).returncode
+    with tempfile.TemporaryDirectory(prefix="keyturn-") as scratch:
+        environment = {**os.environ, "TMPDIR": scratch, "HYPOTHESIS_STORAGE_DIRECTORY": f"{scratch}/hypothesis"}
+        command = [sys.executable, "-m", "pytest", *options, target]
+        return subprocess.run(command, cwd=root, env=environment, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Try the properties on fresh input.")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--target", default="tests/unit")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
     given = parser.parse_args(arguments)
     until = time.monotonic() + given.minutes * 60
     rounds = status = 0
     while not status and (rounds == 0 or time.monotonic() < until):
-        status = one_round(given.target)
+        status = one_round(given.root, given.target)
         rounds += 1
     if status == NO_TESTS:
         print("there is no property test")
