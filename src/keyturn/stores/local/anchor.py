@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keyturn.core.errors import Corrupt, NotFound, RolledBack
+from keyturn.core.errors import Corrupt, NotFound, RolledBack, TooLarge
 from keyturn.system.files import OPEN_TO_OTHERS, Directory
 
 FORMAT = "keyturn-anchor/1"
@@ -45,19 +45,19 @@ def read_anchor(path: Path) -> Anchored:
     """
     try:
         with Directory(path.parent, private=OPEN_TO_OTHERS) as directory:
-            content = directory.read(path.name, _LIMIT, private=OPEN_TO_OTHERS)
+            return _parse(directory.read(path.name, _LIMIT, private=OPEN_TO_OTHERS))
     except NotFound:
         remedy = "put the anchor back, or make a new one with the recovery code"
         raise RolledBack(f"the vault's anchor {path} is missing", remedy) from None
-    try:
-        fields: Any = json.loads(content)
-        anchored = Anchored(fields["vault"], fields["seq"], bytes.fromhex(fields["root"]))
-        known = fields["format"] == FORMAT and isinstance(anchored.seq, int)
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise Corrupt(f"{path} is not an anchor file", "put it back from the state directory's backup")
-    return anchored
+    except (TooLarge, ValueError, KeyError, TypeError, RecursionError):
+        raise Corrupt(f"{path} is not an anchor file", "put it back from the state directory's backup") from None
+
+
+def _parse(content: bytes) -> Anchored:
+    fields: Any = json.loads(content)
+    if fields["format"] != FORMAT or type(fields["seq"]) is not int:
+        raise ValueError
+    return Anchored(fields["vault"], fields["seq"], bytes.fromhex(fields["root"]))
 
 
 def write_anchor(path: Path, mark: Mark) -> None:

@@ -100,6 +100,8 @@ def typed_sqlite(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         _raise_typed(error, path)
+    except UnicodeDecodeError:  # a damaged schema that SQLite quotes in its message
+        raise damaged() from None
 
 
 @contextmanager

@@ -72,6 +72,15 @@ def check_vault(path: Path) -> None:
     """
     with Directory(path.parent, private=OPEN_TO_OTHERS) as directory, typed_errors(str(path)):
         status = os.stat(path.name, dir_fd=directory.fd, follow_symlinks=False)
+    check_private(status, path)
+
+
+def check_private(status: os.stat_result, path: Path) -> None:
+    """Refuse anything but a regular file of ours, or of root, that nobody else can reach.
+
+    Raises:
+        Denied: says what to change.
+    """
     if not stat.S_ISREG(status.st_mode):
         raise Denied(f"{path} is not a regular file", "remove the link, and put the vault itself there")
     if status.st_uid not in {os.geteuid(), 0}:

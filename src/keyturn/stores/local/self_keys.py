@@ -49,15 +49,23 @@ class SelfKeys:
     def _used(self, name: str, use: Callable[[bytes], _Use]) -> _Use:
         version = self._vault.current(name) or self._made(name)
         key = self._vault.read(name, version)
-        if _FIELD not in key:
-            raise Corrupt(f"{name!r} in the state vault is not a key of ours")
-        return use(bytes.fromhex(key[_FIELD].reveal()))
+        try:
+            return use(_decoded(key[_FIELD].reveal()))
+        except (KeyError, ValueError):
+            raise Corrupt(f"{name!r} in the state vault is not a key of ours") from None
 
     def _made(self, name: str) -> str:
         """Stage and promote a fresh key; whoever loses the race uses the winner's."""
         with suppress(Conflict):  # another process made one in the same instant
             self._vault.stage(name, Bundle({_FIELD: secrets.token_hex(_KEY_BYTES)}), _FIRST)
         return self._vault.promote(name, _FIRST, None)
+
+
+def _decoded(text: str) -> bytes:
+    key = bytes.fromhex(text)
+    if len(key) != _KEY_BYTES:
+        raise ValueError
+    return key
 
 
 def _keyed(key: bytes, text: str) -> str:

@@ -98,11 +98,11 @@ def _stretch(kind: str, params: str, secret: bytes) -> bytes:
 def _argon2id(params: str) -> Argon2id:
     try:
         asked: Any = json.loads(params)
-        cost = {name: int(asked[name]) for name in _BOUNDS}
-        salt = bytes.fromhex(asked["salt"])
-    except (ValueError, KeyError, TypeError):
+        cost, salt = {name: asked[name] for name in _BOUNDS}, bytes.fromhex(asked["salt"])
+        bounded = all(type(cost[name]) is int and low <= cost[name] <= high for name, (low, high) in _BOUNDS.items())
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Corrupt("a key slot of the vault has no readable parameters") from None
-    if len(salt) != SALT_BYTES or any(not low <= cost[name] <= high for name, (low, high) in _BOUNDS.items()):
+    if not bounded or len(salt) != SALT_BYTES:
         raise Corrupt("a key slot of the vault asks for more than a vault may")
     return Argon2id(
         salt=salt,

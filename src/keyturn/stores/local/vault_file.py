@@ -28,6 +28,7 @@ from keyturn.stores.local.key_file import make_key_file, read_key_file
 from keyturn.stores.local.recovery_code import fresh_code, read_code
 from keyturn.stores.local.sealing import MAC_BYTES, Sealed, VaultKey
 from keyturn.stores.local.slots import KEY_FILE, RECOVERY, make_slot, open_slots
+from keyturn.system.files import typed_errors
 
 _ID_BYTES = 16
 
@@ -135,7 +136,13 @@ class VaultFile:
             Corrupt, RolledBack: the vault is not as we left it.
             Unavailable, Denied, NotFound: it cannot be read.
         """
-        ground.check_vault(self.path)
+        with typed_errors(str(self.path)):
+            ground.check_vault(self.path)
+            with self._snapshot() as transaction:
+                yield transaction
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Transaction]:
         anchored = read_anchor(self.anchor)  # before the snapshot: the vault may only be newer
         with connected(self.path, self.busy) as database:
             database.execute("BEGIN")
@@ -152,7 +159,16 @@ class VaultFile:
             Unavailable, Denied, NotFound: it cannot be written, and nothing was.
             OutcomeUnknown: it may have been written; read it back.
         """
-        ground.check_vault(self.path)
+        with typed_errors(str(self.path)):
+            ground.check_vault(self.path)
+            with self._change() as transaction:
+                yield transaction
+            if transaction.changed:
+                self._key = transaction.key
+                self._follow()
+
+    @contextmanager
+    def _change(self) -> Iterator[Transaction]:
         with connected(self.path, self.busy) as database:
             database.execute("BEGIN IMMEDIATE")
             transaction = Transaction(database, self._anchored(database), self._key)
@@ -160,9 +176,6 @@ class VaultFile:
             if transaction.changed:
                 transaction.seal()
                 _commit(database, self.path)
-        if transaction.changed:
-            self._key = transaction.key
-            self._follow()
 
     def check(self) -> None:
         """Verify root and anchor, and bring an anchor that is one transaction behind up to date.
@@ -238,6 +251,7 @@ def _substituted(path: Path) -> Corrupt:
     return Corrupt(f"{path} has another vault_id than the pinned one: it is another vault", remedy)
 
 
+@typed_errors("the vault")
 def create(path: Path, key_file: Path, anchor: Path, recovery: SecretValue | None) -> tuple[VaultFile, SecretValue]:
     """Make an empty vault with a key file slot and a recovery slot.
 
@@ -300,6 +314,7 @@ def opened(path: Path, anchor: Path, unlock: Callable[[Content], VaultKey], vaul
     return VaultFile(path, anchor, unlock(content))
 
 
+@typed_errors("the vault")
 def open_with_key_file(path: Path, anchor: Path, key_file: Path, vault_id: str) -> VaultFile:
     """Open a vault with its key file, and verify root and anchor (see `opened`)."""
     secret = read_key_file(key_file)
@@ -308,6 +323,7 @@ def open_with_key_file(path: Path, anchor: Path, key_file: Path, vault_id: str) 
     return vault
 
 
+@typed_errors("the vault")
 def recover(path: Path, anchor: Path, code: SecretValue, key_file: Path, vault_id: str) -> VaultFile:
     """Open a vault with its recovery code, and re-key it to a key file.
 
