@@ -21,16 +21,21 @@ _MUST = {
     "model_attributes_type": "must be a table",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "too_long": "has more than {max_length} elements",
 }
 
 
+MAX_WORDS = 16
+"""Words that a hint lists; more of them help nobody."""
+MAX_COMPARED = 500
+"""Words that one word is compared with: comparing takes time, and a manifest may hold thousands of names."""
+
+
 def close(word: str, words: Sequence[str]) -> str:
-    """`did you mean …?` for the word nearest to `word`; else the words there are."""
-    near = get_close_matches(word, words, 1)
+    """`did you mean …?` for the word nearest to `word`; else the words there are, if they are few."""
+    near = get_close_matches(word[:MAX_COMPARED], words[:MAX_COMPARED], 1)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"there is {', '.join(words)}" if words else ""
+    return f"there is {', '.join(words)}" if 0 < len(words) <= MAX_WORDS else ""
 
 
 def shown(path: KeyPath) -> str:
@@ -88,7 +93,7 @@ def _value_words(detail: ErrorDetails) -> tuple[str, str]:
         return reason.message, reason.instead
     if kind in _CHOICES:
         return "has no such choice", f"write {context[_CHOICES[kind]]}"
-    return _MUST[kind].format(**context), ""
+    return _MUST.get(kind, detail["msg"].lower()).format(**context), ""
 
 
 def _path(location: KeyPath, raw: Any) -> KeyPath:  # noqa: ANN401 -- a TOML value

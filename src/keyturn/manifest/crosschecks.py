@@ -1,8 +1,10 @@
 """What no table can say of itself: names that must exist, and views that must be whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
+from keyturn.core.secret import NAME
 from keyturn.manifest.complaints import close
 from keyturn.manifest.outline import Outline
 from keyturn.manifest.problems import Flaw, KeyPath
@@ -35,6 +37,23 @@ def _listed(outline: Outline, path: KeyPath, consumers: tuple[str, ...]) -> Iter
             yield Flaw((*path, index), f"consumer '{consumer}' is named twice", "name it once")
 
 
+def _broken(outline: Outline) -> Iterator[Flaw]:
+    """The names in tables of secrets that are off elsewhere: all problems come in one run."""
+    for name, raw in outline.broken.items():
+        consumers, store, target = raw.get("consumers"), raw.get("store"), raw.get("target")
+        if isinstance(consumers, list) and all(map(_is_name, consumers)):
+            yield from _listed(outline, ("secrets", name, "consumers"), tuple(consumers))
+        if _is_name(store):
+            yield from _known_store(outline, name, store)
+        if isinstance(target, Mapping) and _is_name(target.get("admin")):
+            yield from _own_secret(outline, ("secrets", name, "target", "admin"), target["admin"])
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether `value` may be repeated in a message: what is no name could be anything."""
+    return isinstance(value, str) and NAME.match(value) is not None
+
+
 def _directories(outline: Outline) -> Iterator[Flaw]:
     """Two consumers that would write into, or read from, one directory."""
     taken: dict[Path, str] = {}
@@ -53,8 +72,14 @@ def _stores(outline: Outline) -> Iterator[Flaw]:
         if secret.store is None and len(known) > 1:
             hint = f'add store = "{known[0]}"'
             yield Flaw(("secrets", name), f"several stores, and secret '{name}' names none", hint)
-        if secret.store is not None and secret.store not in known:
-            yield Flaw(("secrets", name, "store"), f"there is no store '{secret.store}'", close(secret.store, known))
+        if secret.store is not None:
+            yield from _known_store(outline, name, secret.store)
+
+
+def _known_store(outline: Outline, secret: str, store: str) -> Iterator[Flaw]:
+    if store not in outline.declared["stores"]:
+        hint = close(store, outline.declared["stores"])
+        yield Flaw(("secrets", secret, "store"), f"there is no store '{store}'", hint)
 
 
 def _admins(outline: Outline) -> Iterator[Flaw]:
@@ -168,4 +193,5 @@ _CHECKS: tuple[Callable[[Outline], Iterator[Flaw]], ...] = (
     _store_entries,
     _copies,
     _directories,
+    _broken,
 )

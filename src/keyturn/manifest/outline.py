@@ -34,7 +34,8 @@ def options(room: Room, kind: str) -> type[Table] | None:
 class Outline:
     """What could be read. Tables with problems are left out, and `flaws` says why.
 
-    `declared` has the names of stores, secrets and consumers in the file, readable or not.
+    `declared` has the names of stores, secrets and consumers in the file, readable or not; `broken`
+    the raw tables of secrets that are left out.
     """
 
     service: Service | None
@@ -44,6 +45,7 @@ class Outline:
     consumers: Mapping[str, ConsumerTable]
     reserved: Mapping[str, Mapping[str, Any]]
     declared: Mapping[str, tuple[str, ...]]
+    broken: Mapping[str, Mapping[str, Any]]
     flaws: tuple[Flaw, ...]
 
 
@@ -53,16 +55,24 @@ def read_outline(data: Mapping[str, Any]) -> Outline:
     for key in data.keys() - set(TOP):
         read.flaws.append(Flaw((key,), f"unknown key '{key}' in the manifest", close(key, TOP)))
     tables = {"stores": data.get("stores"), "secrets": data.get("secrets"), "consumers": data.get("consumers")}
+    secrets = cast("Mapping[str, SecretTable]", read.named("rotators", "secrets", tables["secrets"]))
     return Outline(
         service=read.one(Service, ("service",), data.get("service"), required=True),
         keyturn=read.one(Keyturn, ("keyturn",), data.get("keyturn")) or Keyturn(),
         stores=cast("Mapping[str, StoreTable]", read.named("stores", "stores", tables["stores"])),
-        secrets=cast("Mapping[str, SecretTable]", read.named("rotators", "secrets", tables["secrets"])),
+        secrets=secrets,
         consumers=cast("Mapping[str, ConsumerTable]", read.named("consumers", "consumers", tables["consumers"])),
         reserved=MappingProxyType(dict(read.reserved(data))),
         declared={top: tuple(table) if isinstance(table, Mapping) else () for top, table in tables.items()},
+        broken=MappingProxyType(dict(_broken(tables["secrets"], secrets))),
         flaws=tuple(read.flaws),
     )
+
+
+def _broken(raw: object, read: Mapping[str, SecretTable]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, table in raw.items() if isinstance(raw, Mapping) else ():
+        if name not in read and isinstance(table, Mapping):
+            yield name, table
 
 
 class _Reader:

@@ -8,6 +8,11 @@ from keyturn.core.errors import UsageError
 KeyPath = tuple[str | int, ...]
 """Where something stands in the manifest: keys, and indices of lists."""
 
+MAX_LINES = 100
+"""Problems that one message shows."""
+MAX_WORDS = 300
+"""Characters of one message."""
+
 
 class Off(ValueError):
     """A value that its key cannot hold; raised by the shapes, never seen outside this room.
@@ -47,15 +52,21 @@ class Problem:
     instead: str = ""
 
     def __str__(self) -> str:
-        hint = f" ({self.instead})" if self.instead else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+        hint = f" ({_printable(self.instead)})" if self.instead else ""
+        return f"{self.file}:{self.line}:{self.column}: {_printable(self.message)}{hint}"
+
+
+def _printable(text: str) -> str:
+    """`text` in one line, bounded: keys of a file may hold anything, escape sequences of a terminal too."""
+    text = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}…"
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class ManifestError(UsageError):
     """The manifest cannot be used. Its message has one line per problem, in the order of the file.
 
     Args:
-        problems: at least one.
+        problems: at least one. All of them are kept, the first MAX_LINES are shown.
     """
 
     code = "manifest"
@@ -63,4 +74,7 @@ class ManifestError(UsageError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MAX_LINES]]
+        if len(self.problems) > MAX_LINES:
+            lines.append(f"and {len(self.problems) - MAX_LINES} more problems")
+        super().__init__("\n".join(lines))

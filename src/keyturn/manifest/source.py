@@ -60,16 +60,23 @@ def _read(file: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file name"
         raise _error(file, top, f"cannot be opened: {reason}", "check the path and its permissions") from None
-    with open(descriptor, "rb") as opened:  # noqa: PTH123 -- a descriptor, not a path
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise _error(file, top, "not a regular file", "name the keyturn.toml itself")
-        if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise _error(file, top, "others may write this file", f"chmod go-w {file}")
-        content = opened.read(MAX_BYTES + 1)
+    try:
+        _check_file(file, os.fstat(descriptor).st_mode)
+        with open(descriptor, "rb", closefd=False) as opened:
+            content = opened.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise _error(file, top, f"larger than {MAX_BYTES} bytes", "a manifest holds names, never data")
     return content
+
+
+def _check_file(file: str, mode: int) -> None:
+    top = Position(1, 1)
+    if not stat.S_ISREG(mode):
+        raise _error(file, top, "not a regular file", "name the keyturn.toml itself")
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _error(file, top, "others may write this file", f"chmod go-w {file}")
 
 
 def _decode(file: str, content: bytes) -> str:

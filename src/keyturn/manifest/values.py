@@ -11,14 +11,14 @@ _NEVER = frozenset(
     | {"access_key", "account_key", "private_key", "token"}
 )
 """Keys that no table has, because what they hold belongs into a store."""
-_LITERAL_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s:]*:(?!\{[a-z][a-z0-9_]*\}@)[^/@\s]+@", re.IGNORECASE)
+_LITERAL_IN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^/@\s:]*:(?!\{[a-z][a-z0-9_]*\}@)[^/@\s]+@", re.IGNORECASE)
 _LITERAL_PAIR = re.compile(
     r"(?<![a-z])(?:password|passwd|pwd|accountkey|sharedaccesskey|secret)=(?!\{)\S", re.IGNORECASE
 )
 _KNOWN_FORMS = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|AGE-SECRET-KEY-1|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
     r"|\bgithub_pat_[A-Za-z0-9_]{30,}|\bglpat-[\w-]{20}|\bxox[abprs]-[\w-]{10,}|\bsk_live_[A-Za-z0-9]{16,}"
-    r"|\bglsa_[A-Za-z0-9_]{30,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bhv[sb]\.[\w-]{20,}|SCRAM-SHA-256\$"
+    r"|\bglsa_[A-Za-z0-9_]{30,}|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|\bhv[sb]\.[\w-]{20,}|SCRAM-SHA-256\$"
 )
 _REMEDY = "remove it here and change it: keyturn set NAME takes values"
 
