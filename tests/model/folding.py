@@ -147,7 +147,26 @@ def _view(secret: Secret) -> View:
         nothing: frozenset[str] = frozenset()
         needed = frozenset({now})
         return View(
-            None, "", "", now, now, NOBODY, slot, slot, "", False, False, "", "", "", nothing, nothing, False, nothing, needed, count
+            None,
+            "",
+            "",
+            now,
+            now,
+            NOBODY,
+            slot,
+            slot,
+            "",
+            False,
+            False,
+            "",
+            "",
+            "",
+            nothing,
+            nothing,
+            False,
+            nothing,
+            needed,
+            count,
         )
     assert rotation.old is not None
     old, new = int(rotation.old.attempt), int(rotation.plan.attempt)

@@ -47,7 +47,8 @@ def broken(state: State, view: View, *, cas: bool) -> str:
     """The law that this state breaks; empty when none."""
     world = state.world
     old = world.slots[view.old_slot]
-    if view.direction == "forward" and view.pending == "disable:old" and not old.enabled and _used(world, view.old):
+    ended = view.direction == "forward" and "disable:old" in view.intended and not old.enabled
+    if ended and _used(world, view.old):
         return "4 the old is ended only when all have left it"
     if not accepted(world, world.delivered[0]):
         return "1 what is delivered is accepted"
@@ -67,7 +68,7 @@ def _of_store(world: World, view: View, *, cas: bool) -> str:
     if not cas:
         return ""
     contents = [entry.versions[entry.current] for entry in (world.main, world.copy)]
-    if not any(accepted(world, content) for content in (contents[0], world.escrow, view.current)):
+    if not any(accepted(world, content) for content in (*world.main.versions, world.escrow)):
         return "2 what is accepted can be recovered"
     if not all(accepted(world, content) for content in contents):
         return "8 the store's current is accepted"

@@ -43,7 +43,9 @@ from keyturn.rotation.machine import IDLE, IN_USE
 from keyturn.rotation.state import Kind
 
 from .folding import INTENT, RULES, WINDOW_MS, Fold, View, planned
+from .search import FAIR, FAULT, PEOPLE
 from .world import (
+    ABSENT,
     NOBODY,
     REMADE,
     SLOTS,
@@ -56,9 +58,6 @@ from .world import (
     perform,
     resource,
 )
-
-FAIR, FAULT, PEOPLE = "fair", "fault", "people"
-"""A step of a run without faults; a loss, a delay, an odd moment; somebody's decision."""
 
 
 class State(NamedTuple):
@@ -100,7 +99,10 @@ class Habits:
     """How the engine's hands behave; a seeded bug changes one."""
 
     window: bool = True
-    """A quiet window outlasts what instances had read or begun before it."""
+    """A quiet window begins when all were seen, and outlasts what instances had read or begun before it.
+
+    What they hold without using it is not seen at the target.
+    """
     one_is_enough: bool = False
     """A consumer is observed as its first instance that is done."""
     read_back_state: bool = False
@@ -214,7 +216,7 @@ class Moves:
         return Move(f"{view.step} sees {answer}", FAIR, (after,), state.world)
 
     def _probe(self, state: State, view: View) -> Move:
-        new = not view.step.endswith(":old") 
+        new = not view.step.endswith(":old")
         content = self._content(state.world, view, view.new if new else view.old)
         answer = Answer.ACCEPTED if accepted(state.world, content) else Answer.REFUSED
         written = Answer.REFUSED if self._fold.deaf and view.step == "death:old" else answer
@@ -262,27 +264,23 @@ class Moves:
         yield Flight(effect, what, other, fence, own=True)
 
     def _request(self, world: World, view: View) -> tuple[str, int, int]:
+        """The step as an effect on its adapter, with what it writes and what it expects there."""
         old, new = view.old, view.new
-        goal = old if view.direction == "revert" else new
-        match view.step:
-            case "stage":
-                return "stage", new, world.escrow
-            case "apply":
-                return "apply", view.slot, world.escrow
-            case "promote":
-                return "promote", new, old
-            case "demote":
-                return "promote", old, new
-            case "copy":
-                return "copy", goal, new if goal == old else old
-            case "withdraw":
-                return "retire", new, 0
-            case "retire:old":
-                return "retire", old, 0
-            case "deliver":
-                content = world.main.versions[goal]
-                return "deliver", content if content >= 0 else goal, 0
-        return "disable", view.old_slot if view.step == "disable:old" else view.slot, 0
+        goal, other = (old, new) if view.direction == "revert" else (new, old)
+        delivered = world.main.versions[goal]
+        requests = {
+            "stage": ("stage", new, world.escrow),
+            "apply": ("apply", view.slot, world.escrow),
+            "promote": ("promote", new, old),
+            "demote": ("promote", old, new),
+            "copy": ("copy", goal, other),
+            "withdraw": ("retire", new, 0),
+            "retire:old": ("retire", old, 0),
+            "deliver": ("deliver", delivered if delivered >= 0 else goal, 0),
+            "disable:old": ("disable", view.old_slot, 0),
+            "disable:new": ("disable", view.slot, 0),
+        }
+        return requests[view.step]
 
     def _proof(self, view: View) -> Fact:
         rotation, new, slot = f"r{view.new}", str(view.new), SLOTS[view.slot]
@@ -324,7 +322,9 @@ class Moves:
             if self._habits.stale_append and not flight.own:
                 view = self._fold.view(state.secret)
                 key, fact = ("stale", flight.effect), Done(f"r{view.new}", flight.effect, CLAIMED_BEFORE)
-                yield Move("a superseded worker writes what it did", FAULT, (self._event(state.secret, key, fact),), after)
+                yield Move(
+                    "a superseded worker writes what it did", FAULT, (self._event(state.secret, key, fact),), after
+                )
 
     # --- settling ------------------------------------------------------------------------------
 
@@ -333,9 +333,9 @@ class Moves:
         leaving = view.new if view.direction == "revert" else view.old
         people = state.world.people
         yield self._observe(state, view, goal)
-        if not self._habits.window or not any(leaving in (one.held, one.dialling) for one in people):
+        if not self._habits.window or not any(one.dialling == leaving for one in people):
             yield self._watched(state, view, WINDOW_MS)
-        elif view.quiet:
+        if any(leaving in (one.held, one.dialling) for one in people):
             yield self._watched(state, view, 0)
         if self._bounds.people and view.direction == "forward":
             for index, one in enumerate(people):
@@ -358,7 +358,9 @@ class Moves:
         slot = SLOTS[view.slot if view.direction == "revert" else view.old_slot]
         watched = DisuseObserved(f"r{view.new}", slot, quiet_ms, 10)
         after = self._event(state.secret, ("quiet", quiet_ms), watched)
-        return Move("the target was quiet for the window" if quiet_ms else "somebody uses the old", FAIR, (after,), state.world)
+        return Move(
+            "the target was quiet for the window" if quiet_ms else "somebody uses the old", FAIR, (after,), state.world
+        )
 
     def _instances(self, state: State) -> Iterator[Move]:
         world, now = state.world, state.world.delivered[0]
@@ -390,7 +392,13 @@ class Moves:
         if self._habits.gap_looks:
             world = world._replace(flights=())
             if not explained(view, world):
-                yield Move("the gap cannot be accepted: the world shows more than is written", FAIR, (state.secret,), world, ("person",))
+                yield Move(
+                    "the gap cannot be accepted: the world shows more than is written",
+                    FAIR,
+                    (state.secret,),
+                    world,
+                    ("person",),
+                )
                 return
         secrets = (state.secret,)
         if view.kind is not None:
@@ -403,18 +411,33 @@ CLAIMED_BEFORE = -7
 
 
 def explained(view: View, world: World) -> bool:
-    """Whether store and slots are as the journal says, up to the effects that it announced."""
-    allowed = {view.current}
-    if "promote" in view.intended:
-        allowed.add(view.new)
-    if view.direction == "revert":
-        allowed.add(view.old)
-    if not {world.main.current, world.copy.current} <= allowed:
-        return False
+    """Whether store, copy, delivery and slots are as the journal says, up to what it announced."""
     if view.kind is None:
-        return world.slots[view.slot].enabled and not world.slots[1 - view.slot].enabled
-    fresh, stale = world.slots[view.slot], world.slots[view.old_slot]
-    return (not fresh.enabled or "apply" in view.intended) and (stale.enabled or "disable:old" in view.intended)
+        pointers = {world.main.current, world.copy.current, world.delivered[0]}
+        return pointers == {view.current} and world.slots[view.slot].enabled and not world.slots[1 - view.slot].enabled
+    pointers_as_written = (
+        world.main.current in _allowed(view, "promote", "demote")
+        and world.copy.current in _allowed(view, "copy", "copy")
+        and world.delivered[0] in _allowed(view, "deliver", "deliver")
+    )
+    fresh, stale = world.slots[view.slot].enabled, world.slots[view.old_slot].enabled
+    if view.direction == "forward":
+        fresh_as_written = fresh if "apply" in view.done else (not fresh or "apply" in view.intended)
+    else:
+        fresh_as_written = not fresh if "disable:new" in view.done else True
+    made = world.main.versions[view.new]
+    usable = view.direction != "forward" or made >= 0 or (made == ABSENT and "stage" not in view.done)
+    return pointers_as_written and fresh_as_written and usable and (stale or "disable:old" in view.intended)
+
+
+def _allowed(view: View, forward: str, back: str) -> set[int]:
+    """Which attempt a pointer may name, when these are the steps that set it."""
+    if view.direction == "forward":
+        if forward in view.done:
+            return {view.new}
+        return {view.old, view.new} if forward in view.intended else {view.old}
+    touched = forward in view.intended and (view.direction == "abort" or back not in view.done)
+    return {view.old, view.new} if touched else {view.old}
 
 
 def _let_go(world: World) -> World:
@@ -449,4 +472,3 @@ def _steps_of(one: Process, now: int) -> Iterator[tuple[str, Process, str]]:
         if one.held != now:
             yield f"loads v{now}", Process(now, NOBODY), FAIR
             yield f"loads v{now} while it connects with v{one.held}", Process(now, one.held), FAULT
-

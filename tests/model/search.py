@@ -1,146 +1,112 @@
-"""The search: breadth first over all states, the laws in each, then progress from each."""
+"""The search: breadth first over all states of a small system, its laws in each, progress from each."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from keyturn.core.errors import Corrupt
 
-from .folding import Fold
-from .laws import broken, unproved
-from .moves import FAIR, Bounds, Habits, Move, Moves, State
-from .world import Rules, World, beginning, canonical
+FAIR, FAULT, PEOPLE = "fair", "fault", "people"
+"""A step of a run without faults; a loss, a delay, an odd moment; somebody's decision."""
 
 CORRUPT = "5 a legal stream folds"
 PROGRESS = "7 it can always be brought to an end"
-ALARM = "9 no drift without a foreign hand"
+
+S = TypeVar("S", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One search: bounds, adapters, engine's hands, machine, and which laws are asked."""
+class Step(NamedTuple, Generic[S]):
+    """One thing that happens: what people read, its kind, the law that it breaks, the state after it."""
+
+    label: str
+    kind: str
+    law: str
+    state: S
+
+
+class System(Protocol[S]):
+    """What can be searched. States are canonical: what differs in them can make a difference."""
 
     name: str
-    bounds: Bounds = Bounds()
-    rules: Rules = Rules()
-    habits: Habits = Habits()
-    skipped: frozenset[str] = frozenset()
-    hasty: bool = False
-    deaf: bool = False
-    proofs: bool = True
-    may_drift: bool = False
+
+    def start(self) -> S:
+        """The first state."""
+
+    def steps(self, state: S) -> Iterator[Step[S]]:
+        """Everything that can happen next. Raises Corrupt as the machine does."""
+
+    def law(self, state: S) -> str:
+        """The law that the state breaks; empty when none."""
+
+    def end(self, state: S) -> str:
+        """The name of the end or stop that the state is; empty when it must still go on."""
+
+    def shown(self, state: S) -> str:
+        """The state in one line, for people."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What a search found."""
+    """What a search found. `trace` is the counterexample, `law` the one that it breaks."""
 
-    setting: Setting
+    name: str
     states: int = 0
     transitions: int = 0
     depth: int = 0
-    secrets: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     law: str = ""
     trace: tuple[str, ...] = ()
 
     def line(self) -> str:
         """The figures, in one line."""
-        bounds = self.setting.bounds
-        found = f"BROKEN {self.law} ({len(self.trace)} steps)" if self.law else "all laws hold"
-        return (
-            f"{self.setting.name}: {found}; states={self.states} transitions={self.transitions} depth={self.depth} "
-            f"secrets={self.secrets} rotations={bounds.rotations} in-flight={bounds.flights} "
-            + " ".join(f"{name}={count}" for name, count in sorted(self.ends.items()))
-        )
+        found = f"BROKEN: {self.law} (counterexample of {len(self.trace)} lines)" if self.law else "all laws hold"
+        ends = " ".join(f"{name}={count}" for name, count in sorted(self.ends.items()))
+        return f"{self.name}: states={self.states} transitions={self.transitions} depth={self.depth} {ends} {found}"
 
 
-class Search:
-    """One breadth-first search. `run` visits everything within the bounds, or stops at a broken law."""
+class Search(Generic[S]):
+    """One breadth-first search: the first counterexample that it finds is a shortest one."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._fold = Fold(setting.skipped, hasty=setting.hasty, deaf=setting.deaf)
-        self._moves = Moves(self._fold, setting.rules, setting.bounds, setting.habits)
-        self._numbers: dict[State, int] = {}
-        self._states: list[State] = []
-        self._parents = array("l")
+    def __init__(self, system: System[S]) -> None:
+        self._system = system
+        self._numbers: dict[S, int] = {}
+        self._states: list[S] = []
         self._labels: list[str] = []
-        self._depths = array("l")
+        self._parents, self._depths = array("l"), array("l")
         self._fair_from, self._fair_to = array("l"), array("l")
-        self._result = Result(setting)
+        self._result = Result(system.name)
 
     def run(self) -> Result:
-        """Visit every state within the bounds."""
-        bounds = self._setting.bounds
-        tail: tuple[str | int, ...] = ("may",) if bounds.tail else ()
-        self._number(State(self._fold.first(), beginning(bounds.rotations, 2), tail), -1, "it begins")
-        index = 0
-        while index < len(self._states) and not self._result.law:
-            self._expand(index)
-            index += 1
-        if not self._result.law:
-            self._progress()
+        """Visit every state within the system's bounds, or stop at the first broken law."""
         result = self._result
-        result.states, result.secrets = len(self._states), self._fold.count()
-        result.depth = self._depths[-1]
+        self._number(self._system.start(), -1, "it begins")
+        index = 0
+        while index < len(self._states) and not result.law:
+            try:
+                self._expand(index)
+            except Corrupt as error:
+                self._fail(CORRUPT, index, error.message)
+            index += 1
+        if not result.law:
+            self._progress()
+        result.states, result.depth = len(self._states), self._depths[-1]
         return result
 
     def _expand(self, index: int) -> None:
-        state = self._states[index]
-        moves = self._moves.of(state)
-        while True:
-            try:
-                move = next(moves, None)
-            except Corrupt as error:
-                self._fail(CORRUPT, index, error.message)
+        for step in self._system.steps(self._states[index]):
+            self._result.transitions += 1
+            if step.law:
+                self._fail(step.law, index, step.label)
                 return
-            if move is None or self._take(index, state, move):
+            number = self._number(step.state, index, step.label)
+            if step.kind == FAIR and number != index:
+                self._fair_from.append(index)
+                self._fair_to.append(number)
+            if self._result.law:
                 return
 
-    def _take(self, index: int, state: State, move: Move) -> bool:
-        """Follow one move; True when it breaks a law."""
-        self._result.transitions += 1
-        if self._setting.proofs:
-            law = self._unproved(state, move)
-            if law:
-                self._fail(law, index, move.label)
-                return True
-        number = self._number(self._next(state, move), index, move.label)
-        if move.kind == FAIR and number != index:
-            self._fair_from.append(index)
-            self._fair_to.append(number)
-        return bool(self._result.law)
-
-    def _unproved(self, state: State, move: Move) -> str:
-        before = state.secret
-        for after in move.secrets:
-            law = unproved(self._fold.view(before), self._fold.view(after)) if after != before else ""
-            if law:
-                return law
-            before = after
-        return ""
-
-    def _next(self, state: State, move: Move) -> State:
-        secret = move.secrets[-1]
-        tail = state.tail if move.tail is None else move.tail
-        if tail and tail[0] == "may":
-            past = [number for number in (*reversed(move.secrets[:-1]), state.secret) if number != secret]
-            tail = ("may", *(*past, *tail[1:])[:2]) if secret != state.secret else tail
-        return self._canonical(secret, move.world, tail)
-
-    def _canonical(self, secret: int, world: World, tail: tuple[str | int, ...]) -> State:
-        view = self._fold.view(secret)
-        world = canonical(world, view.needed, view.planned, self._setting.rules)
-        first, second = world.people
-        if second < first or (first == second and not tail):
-            twin = self._fold.mirrored(secret)
-            if second < first or twin < secret:
-                secret, world = twin, world._replace(people=(second, first))
-                tail = tuple(self._fold.mirrored(one) if isinstance(one, int) else one for one in tail)
-        return State(secret, world, tail)
-
-    def _number(self, state: State, parent: int, label: str) -> int:
+    def _number(self, state: S, parent: int, label: str) -> int:
         known = self._numbers.get(state)
         if known is not None:
             return known
@@ -149,33 +115,23 @@ class Search:
         self._parents.append(parent)
         self._labels.append(label)
         self._depths.append(self._depths[parent] + 1 if parent >= 0 else 0)
-        self._check(state, number)
-        return number
-
-    def _check(self, state: State, number: int) -> None:
-        view = self._fold.view(state.secret)
-        law = broken(state, view, cas=self._setting.rules.cas)
-        if not law and not self._setting.may_drift and "drift" in (view.turning, view.stopped[:5]):
-            law = ALARM
+        law = self._system.law(state)
         if law:
-            self._fail(law, number, "")
-
-    # --- progress ------------------------------------------------------------------------------
+            self._fail(law, number)
+        return number
 
     def _progress(self) -> None:
         """From each state some run without faults or decisions reaches an end or a named stop."""
-        count = len(self._states)
-        reached = bytearray(count)
-        todo = []
+        before: list[list[int]] = [[] for _ in self._states]
+        for source, target in zip(self._fair_from, self._fair_to, strict=True):
+            before[target].append(source)
+        reached, todo = bytearray(len(self._states)), []
         for number, state in enumerate(self._states):
-            end = self._end_of(state)
+            end = self._system.end(state)
             if end:
                 reached[number] = 1
                 todo.append(number)
                 self._result.ends[end] = self._result.ends.get(end, 0) + 1
-        before: list[list[int]] = [[] for _ in range(count)]
-        for source, target in zip(self._fair_from, self._fair_to, strict=True):
-            before[target].append(source)
         while todo:
             for source in before[todo.pop()]:
                 if not reached[source]:
@@ -183,45 +139,13 @@ class Search:
                     todo.append(source)
         stuck = reached.find(0)
         if stuck >= 0:
-            self._fail(PROGRESS, stuck, "")
+            self._fail(PROGRESS, stuck)
 
-    def _end_of(self, state: State) -> str:
-        if state.tail and state.tail[0] == "lost":
-            return ""
-        if state.tail and state.tail[0] == "person":
-            return "person"
-        view, world = self._fold.view(state.secret), state.world
-        if view.stopped:
-            return "stopped"
-        if view.kind is not None:
-            return ""
-        right = {world.main.current, world.copy.current} == {view.current}
-        return "idle" if right else ""
-
-    # --- counterexamples -----------------------------------------------------------------------
-
-    def _fail(self, law: str, number: int, last: str) -> None:
-        if self._result.law:
-            return
+    def _fail(self, law: str, number: int, last: str = "") -> None:
         path = []
         while number >= 0:
             path.append(number)
             number = self._parents[number]
-        lines = [f"{self._labels[one]:70} | {self._shown(self._states[one])}" for one in reversed(path)]
+        lines = [f"{self._labels[one]:72} | {self._system.shown(self._states[one])}" for one in reversed(path)]
         self._result.law = law
         self._result.trace = tuple([*lines, last] if last else lines)
-
-    def _shown(self, state: State) -> str:
-        return " ".join(_parts(state.world, self._fold.view(state.secret).step))
-
-
-def _parts(world: World, step: str) -> Iterator[str]:
-    yield f"next={step or '-'}"
-    for name, slot in zip("ab", world.slots, strict=True):
-        yield f"{name}={'v' + str(slot.content) if slot.content >= 0 else 'empty'}{'' if slot.enabled else '(refused)'}"
-    yield f"store=v{world.main.current} copy=v{world.copy.current} delivered=v{world.delivered[0]}"
-    for one in world.people:
-        held = "-" if one.held < 0 else f"v{one.held}"
-        yield held if one.dialling < 0 else f"{held}+v{one.dialling}"
-    if world.flights:
-        yield f"under way: {[f'{one.effect} {one.what}' for one in world.flights]}"

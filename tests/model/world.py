@@ -170,7 +170,9 @@ def _promoted(entry: Entry, flight: Flight, rules: Rules) -> tuple[Entry, str]:
 def _retire(world: World, flight: Flight) -> tuple[World, str]:
     if flight.what in {world.main.current, world.copy.current}:
         return world, "conflict"
-    return world._replace(main=_switched_off(world.main, flight.what), copy=_switched_off(world.copy, flight.what)), "ok"
+    return world._replace(
+        main=_switched_off(world.main, flight.what), copy=_switched_off(world.copy, flight.what)
+    ), "ok"
 
 
 def _switched_off(entry: Entry, attempt: int) -> Entry:
