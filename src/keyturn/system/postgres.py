@@ -44,7 +44,7 @@ _REASON = 200  # characters of libpq's own text
 _LOG_IN_STATE = re.compile(r":  ([0-9A-Z]{5})\s*\Z")
 _TLS = re.compile(r"\b(SSL|TLS|certificate)\b", re.IGNORECASE)
 _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
-_BUSY = ("57014", "55P03", "53", "40")
+_BUSY = ("57014", "55P03", "53", "40", "XX000")  # XX000: a catalogue row that another transaction changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,5 +270,20 @@ def _translated(error: psycopg.Error, what: str, *, sent: bool) -> AdapterError:
 _MEANING: tuple[tuple[tuple[str, ...], type[AdapterError]], ...] = (
     (("42501",), Denied),
     (("42704", "3D000", "3F000", "42P01"), NotFound),
-    (("25006", "42710", "XX000"), Conflict),
+    (("25006", "42710"), Conflict),
 )
+
+
+def log_in_state(conninfo: str, seconds: float) -> str | None:
+    """The SQLSTATE with which a server turns this log-in down, tried once, with libpq's own options.
+
+    None when it lets in, or gave no such answer within `seconds`.
+    """
+    pgconn = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        _answer_in_sqlstate(pgconn)
+        _logged_in(pgconn, time.monotonic() + seconds)
+        found = _LOG_IN_STATE.search(pgconn.get_error_message())
+        return found[1] if found else None
+    finally:
+        pgconn.finish()

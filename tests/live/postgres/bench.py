@@ -14,8 +14,8 @@ from keyturn.system.postgres import Server, Session, connect
 from keyturn.testing.line import Line, Lose, Plan
 from keyturn.testing.postgres_server import PostgresServer
 
-COMMIT = 8
-"""The request of an effect, counted from the end of the log-in, that carries COMMIT."""
+ALTER, COMMIT = 6, 9
+"""The requests of an effect, counted from the end of the log-in, that carry ALTER ROLE and COMMIT."""
 NUMBERS = count(1)
 DBA = "bench_dba"
 
@@ -40,11 +40,11 @@ class PostgresBench:
         self.plan: Plan | None = None
         self.rotator = self.rotator_on(line.port)
 
-    def rotator_on(self, port: int, *, deadline: float = 10.0, probe: str | None = None) -> Postgres:
+    def rotator_on(self, port: int, *, deadline: float = 10.0, probe: str | None = None, dbname: str = "") -> Postgres:
         """A rotator of this bench's roles that goes over that port."""
         return Postgres(
             hosts=[(self.server.host, port)],
-            dbname=self.dbname,
+            dbname=dbname or self.dbname,
             owner_role=f"{self.name}_owner",
             roles=[f"{self.name}_a", f"{self.name}_b"],
             secret="database",

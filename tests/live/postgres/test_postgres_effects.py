@@ -15,7 +15,7 @@ from keyturn.rotators.postgres.effect import DURABLE
 from keyturn.system.postgres import begin
 from keyturn.testing.line import Line, Lose, Plan
 from keyturn.testing.postgres_server import PostgresServer
-from tests.live.postgres.bench import COMMIT, PostgresBench, create_database
+from tests.live.postgres.bench import ALTER, COMMIT, PostgresBench, create_database
 
 
 @pytest.mark.parametrize("lose", Lose, ids=lambda lose: lose.name.lower())
@@ -77,6 +77,33 @@ def test_race(bench: PostgresBench) -> None:
     assert bench.rotator.look(slot).fence == newest
     answers = {fence: bench.rotator.accepts(bundle).answer for fence, bundle in bundles.items()}
     assert {fence for fence, answer in answers.items() if answer is Answer.ACCEPTED} == {newest}
+
+
+def test_worker_by_another_database(bench: PostgresBench) -> None:
+    """A worker whose lock lies in another database is noticed all the same, and the later effect stands."""
+    slot = bench.rotator.slots[0]
+    direct = bench.rotator_on(bench.server.port, dbname="postgres")
+    old, new = direct.generate(slot), direct.generate(slot)
+    plan = Plan(ALTER)
+    bench.plan = plan
+    outcome: list[type[BaseException]] = []
+
+    def apply_old() -> None:
+        try:
+            bench.rotator.apply(old, 5)
+        except AdapterError as error:
+            outcome.append(type(error))
+
+    thread = threading.Thread(target=apply_old)
+    thread.start()
+    assert plan.held.wait(10)
+    direct.apply(new, 6)
+    plan.release.set()
+    thread.join()
+    assert outcome == [Unavailable]
+    assert bench.rotator.accepts(new).answer is Answer.ACCEPTED
+    with pytest.raises(FenceLost):
+        bench.rotator.apply(old, 5)
 
 
 def test_waits_no_longer_than_the_deadline(bench: PostgresBench) -> None:

@@ -107,6 +107,17 @@ def test_sample_names_the_session(bench: PostgresBench) -> None:
         assert any("keyturn/database" in blind for blind in sample.blind_spots)
 
 
+def test_own_sessions_are_left_out(bench: PostgresBench) -> None:
+    """A session of our own verification is no use of the slot, neither in a sample nor in a look."""
+    slot, bundle = applied(bench)
+    with (
+        closing(bench.as_consumer(bundle, "keyturn/database")),
+        closing(bench.as_consumer(bundle, "keyturn/databases")),
+    ):
+        assert [seen.application for seen in bench.rotator.sample(slot).sessions] == ["keyturn/databases"]
+        assert bench.rotator.look(slot).sessions == 1
+
+
 def test_sample_says_what_the_admin_may_not_see(bench: PostgresBench) -> None:
     """Without pg_read_all_stats sessions are still counted, and the sample says what it lacks."""
     slot, bundle = applied(bench)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from keyturn.core.errors import Conflict, FenceLost, NotFound
+from keyturn.core.errors import Conflict, FenceLost, NotFound, Unavailable
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.system.postgres import Session, answers, begin
 
@@ -40,31 +40,47 @@ class Effect:
             begin(session)
             session.execute(DURABLE)
             lock(session, self.role)
-            done = self._done(session)
-        if not done:
-            with answers(what):
-                role = sql.Identifier(self.role)
-                session.execute(sql.SQL("ALTER ROLE {} {}").format(role, self.change))
-                session.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(str(self.mark))))
-            with answers(what, sent=True):
-                session.execute("COMMIT")
+            before = self._stored(session)
+            if self._done(before):
+                return
+            role = sql.Identifier(self.role)
+            session.execute(sql.SQL("ALTER ROLE {} {}").format(role, self.change))
+            # Advisory locks are per database. ALTER ROLE holds the role itself until the end of the
+            # transaction: a worker that came by another database is seen now, and none comes after.
+            if self._stored(session).mark != before.mark:
+                raise Unavailable(f"{what}: another worker changed it at the same time")
+            session.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(str(self.mark))))
+        with answers(what, sent=True):
+            session.execute("COMMIT")
 
-    def _done(self, session: Session) -> bool:
+    def _stored(self, session: Session) -> "_Stored":
         row = session.execute(_ROLE, (self.role,)).fetchone()
         if row is None:
             raise NotFound(f"there is no role {self.role}", f"keyturn provision {self.mark.secret}")
-        enabled, comment = row
-        stored = Mark.parse(comment)
-        if stored is None or not stored.same_owner(self.mark):
-            raise foreign(self.role, stored)
-        if stored.fence > self.mark.fence:
-            raise FenceLost(f"role {self.role} carries a later effect ({stored.fence}, this one is {self.mark.fence})")
-        if stored.fence == self.mark.fence and enabled != self.enabled:
+        mark = Mark.parse(row[1])
+        if mark is None or not mark.same_owner(self.mark):
+            raise foreign(self.role, mark)
+        return _Stored(row[0], mark)
+
+    def _done(self, stored: "_Stored") -> bool:
+        """Whether this very effect stands there already."""
+        fence = stored.mark.fence
+        if fence > self.mark.fence:
+            raise FenceLost(f"role {self.role} carries a later effect ({fence}, this one is {self.mark.fence})")
+        if fence == self.mark.fence and stored.enabled != self.enabled:
             raise Conflict(
-                f"role {self.role} was changed by somebody else: it {'may' if enabled else 'may not'} log in",
+                f"role {self.role} was changed by somebody else: it {'may' if stored.enabled else 'may not'} log in",
                 f"keyturn status {self.mark.secret}",
             )
-        return stored.fence == self.mark.fence
+        return fence == self.mark.fence
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the role says of itself."""
+
+    enabled: bool
+    mark: Mark
 
 
 def lock(session: Session, role: str) -> None:
