@@ -64,11 +64,13 @@ def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
     step = current_step(rotation)
     if step is None or family(step) != "settle":
         raise illegal(fact, seq)
-    leaving = leaving_slot(rotation)
-    enough = fact.quiet_ms >= rotation.plan.window_ms and fact.largest_gap_ms <= MAX_GAP_MS and fact.samples > 0
-    everyone = {name for name, _ in rotation.settling.seen} >= {rule.name for rule in rotation.plan.consumers}
-    if not everyone or (leaving is not None and (fact.slot != leaving or not enough)):
+    leaving, settling = leaving_slot(rotation), rotation.settling
+    everyone = {name for name, _ in settling.seen} >= {rule.name for rule in rotation.plan.consumers}
+    if not everyone or (leaving is not None and fact.slot != leaving):
         return rotation
+    watched = leaving is None or (fact.largest_gap_ms <= MAX_GAP_MS and fact.samples > 0)
+    if fact.quiet_ms < rotation.plan.window_ms or not watched:
+        return replace(rotation, settling=Settling(settling.seen))
     if not rotation.plan.consumers:
         return replace(rotation, done=(*rotation.done, step), settling=Settling())
-    return replace(rotation, settling=replace(rotation.settling, quiet=True, confirmed=frozenset()))
+    return replace(rotation, settling=replace(settling, quiet=True, confirmed=frozenset()))
