@@ -80,6 +80,12 @@ class Rotation:
         return self.made[-1] if self.made else None
 
     @property
+    def published(self) -> Stored | None:
+        """The last version whose promote was announced: beside the old one, the store's current can be no other."""
+        announced = sum(step.startswith("promote") for step in self.intended)
+        return self.made[announced - 1] if announced else None
+
+    @property
     def target_version(self) -> Stored | None:
         """The version that consumers shall run on in the present direction."""
         return self.new if self.direction is Direction.FORWARD else self.old
