@@ -1,0 +1,102 @@
+"""A second reader of the vault, written from docs/formats/vault.md, that shares no code with the first."""
+
+import hashlib
+import hmac
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tests.unit.stores.places import CANARY, Place
+
+L = "keyturn/vault/v1"
+
+
+def _words(*parts: str | int | bytes) -> bytes:
+    raws = [p.to_bytes(8, "big") if isinstance(p, int) else p.encode() if isinstance(p, str) else p for p in parts]
+    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in raws)
+
+
+class _Reader:
+    """Opens every record of a vault, given the opener of one slot."""
+
+    def __init__(self, place: Place, kind: str, opener: Callable[[str], bytes]) -> None:
+        with closing(sqlite3.connect(place.path)) as database:
+            ((self.id, self.seq, self.previous, self.root),) = database.execute(
+                "SELECT id, seq, previous, root FROM vault"
+            )
+            self.slots = database.execute("SELECT * FROM slots ORDER BY position").fetchall()
+            self.versions = database.execute("SELECT * FROM versions ORDER BY position").fetchall()
+            self.records = {row[0]: row[1:] for row in database.execute("SELECT * FROM records")}
+            (self.application,) = database.execute("PRAGMA application_id").fetchone()
+        ((position, _, params, self.commitment, nonce, wrapped),) = [s for s in self.slots if s[1] == kind]
+        key = opener(params)
+        self.expected_commitment = self._hkdf(key, f"{L}/slot-commitment", str(position))
+        bound = _words(f"{L}/slot", self.id, position, kind, params)
+        self.key = AESGCM(self._hkdf(key, f"{L}/slot-wrap", str(position))).decrypt(nonce, wrapped, bound)
+
+    def _hkdf(self, key: bytes, *info: str) -> bytes:
+        return HKDF(SHA256(), 32, salt=self.id.encode(), info=_words(*info)).derive(key)
+
+    def expected_root(self) -> bytes:
+        """The root as the page computes it."""
+        slots = b"".join(_words(*slot) for slot in self.slots)
+        heads = b"".join(_words(*version) for version in self.versions)
+        counted = (len(self.slots), slots, len(self.versions), heads)
+        covered = _words(f"{L}/root", self.id, self.seq, self.previous, *counted)
+        return hmac.digest(self._hkdf(self.key, f"{L}/root"), covered, "sha256")
+
+    def values(self) -> list[str]:
+        """The field `value` of each version."""
+        found = []
+        for position, name, version, attempt, predecessor, _, _, digest in self.versions:
+            wrap_nonce, wrapped, nonce, body = self.records[position]
+            assert hashlib.sha256(_words(wrap_nonce, wrapped, nonce, body)).digest() == digest
+            bound = (self.id, name, version, predecessor, attempt)
+            wrapping = AESGCM(self._hkdf(self.key, f"{L}/wrap", version))
+            data_key = wrapping.decrypt(wrap_nonce, wrapped, _words(f"{L}/data-key", *bound))
+            content = json.loads(AESGCM(data_key).decrypt(nonce, body, _words(f"{L}/value", *bound)))
+            assert len(content["proof_key"]) == 64
+            found.append(content["fields"]["value"])
+        return found
+
+
+def _check(reader: _Reader, place: Place) -> None:
+    assert reader.application == 0x4B545631
+    assert reader.commitment == reader.expected_commitment
+    assert reader.root == reader.expected_root()
+    assert reader.values() == [f"{CANARY}-1", f"{CANARY}-2", f"{CANARY}-3"]
+    assert [version[4] for version in reader.versions] == ["", reader.versions[0][2], ""]
+    anchor = {"format": "keyturn-anchor/1", "root": reader.root.hex(), "seq": reader.seq, "vault": reader.id}
+    assert json.loads(place.anchor.read_bytes()) == anchor
+
+
+def test_the_page_is_enough_to_read_a_vault_with_its_key_file(place: Place) -> None:
+    """Slot, root, records and anchor are what the page says, through the key file."""
+    _check(_Reader(place, "key-file", lambda _: bytes.fromhex(place.key_file.read_text())), place)
+
+
+def test_the_page_is_enough_to_read_a_vault_with_its_code(place: Place) -> None:
+    """The same through the recovery code."""
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    number = 0
+    for character in place.code.reveal().replace("-", "")[:40]:
+        number = number * 32 + alphabet.index(character)
+
+    def opener(params: str) -> bytes:
+        cost = json.loads(params)
+        kdf = Argon2id(
+            salt=bytes.fromhex(cost["salt"]),
+            length=32,
+            iterations=cost["iterations"],
+            lanes=cost["lanes"],
+            memory_cost=cost["memory_kib"],
+        )
+        return kdf.derive(number.to_bytes(25, "big"))
+
+    _check(_Reader(place, "recovery", opener), place)
