@@ -183,6 +183,8 @@ class _Scan:
             self._inline(path)
         elif match := _TEXT.match(self._text, self._at):
             self._at = match.end()
+        elif self._text.startswith(("'", '"'), self._at):
+            raise _NotToml
         elif match := _SCALAR.match(self._text, self._at):
             if len(match[0]) > MAX_SCALAR:
                 raise _Limit(f"a number or date of more than {MAX_SCALAR} characters", self._at)
@@ -203,12 +205,10 @@ class _Scan:
                 return
 
     def _inline(self, path: KeyPath) -> None:
-        self._skip(_SPACE)
-        if self._take("}"):
-            return
-        while True:
+        # Line breaks and a last comma came with TOML 1.1; a tomllib of 1.0 says no to them.
+        while self._skip(_BLANK) and not self._take("}"):
             self._pair(path)
-            self._skip(_SPACE)
+            self._skip(_BLANK)
             if not self._take(","):
                 self._expect("}")
                 return

@@ -142,3 +142,9 @@ def test_the_depth_ends_at_32(text: str) -> None:
     assert Positions(text)
     with pytest.raises(BeyondLimit):
         Positions(text.replace("a = [", "a = [[").replace("a = 1", "a.a = 1"))
+
+
+def test_inline_tables_may_be_written_as_in_toml_1_1() -> None:
+    """Line breaks, comments and a last comma in an inline table do not lose what comes after."""
+    positions = Positions("a = { # x\n b = 1,\n c = [ 2 ],\n}\nd = 3\n")
+    assert [positions["a", "b"], positions["a", "c", 0], positions["d",]] == [(2, 2), (3, 8), (5, 1)]

@@ -87,7 +87,14 @@ def test_hostile_bytes_bring_one_line_each(content: bytes, message: str, complai
 
 @pytest.mark.parametrize(
     ("content", "place"),
-    [(b"a = 1\rb = 2", "1:6"), (b"a = '", "1:6"), (b'"\\q" = 1', "1:4"), (b"a = 1\n\n[a]\n", "3:3"), (b"a", "1:2")],
+    [
+        (b"a = 1\rb = 2", "1:6"),
+        (b"a = '", "1:6"),
+        (b'"\\q" = 1', "1:4"),
+        (b"a = 1\n\n[a]\n", "3:3"),
+        (b"a", "1:2"),
+        (b'a = "' + b"x" * 2_000, "1:2006"),
+    ],
 )
 def test_broken_syntax_has_a_place(content: bytes, place: str, complaints: Complaints) -> None:
     """What tomllib complains about comes with its line and column, and no traceback."""
