@@ -64,8 +64,8 @@ stand_in() {
 }
 
 restore() {
-  put_back "$policy"
   put_back "$cluster"
+  put_back "$policy" # last: killed in between, nothing may start
 }
 
 lock() {
@@ -73,17 +73,28 @@ lock() {
   flock -n 9 || { say "waiting for another installation"; flock 9; }
 }
 
+# A package that was unpacked is configured while what protects the machine still stands.
 repair() {
   compgen -G "$policy.keyturn-*" >/dev/null || compgen -G "$cluster.keyturn-*" >/dev/null || return 0
   lock
-  say "putting back what a killed run left behind"
+  say "putting right what a killed run left behind"
+  if grep -qsF "$mark" "$policy"; then
+    quietly dpkg --force-confdef --force-confold --configure -a </dev/null >&2 || say "dpkg --configure -a failed"
+  fi
   restore
 }
 
-apt() {
+quietly() {
   DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true APT_LISTCHANGES_FRONTEND=none \
-    NEEDRESTART_SUSPEND=1 UCF_FORCE_CONFFOLD=1 \
-    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    NEEDRESTART_SUSPEND=1 UCF_FORCE_CONFFOLD=1 "$@"
+}
+
+forbid_cluster() {
+  { [ ! -e "$cluster" ] || cat "$cluster"; printf '\n%s\ncreate_main_cluster = false\n' "$mark"; } | stand_in "$cluster" 644
+}
+
+apt() {
+  quietly apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     "$@" </dev/null >&2
 }
 
@@ -97,8 +108,8 @@ install_packages() {
   apt update || say "apt-get update failed: going on with the lists that are there"
   case " $* " in
     *" postgresql "*)
-      apt install --no-install-recommends --no-upgrade postgresql-common
-      { cat "$cluster" 2>/dev/null || true; printf '\n%s\ncreate_main_cluster = false\n' "$mark"; } | stand_in "$cluster" 644
+      if ! [ -e "$cluster" ]; then apt install --no-install-recommends --no-upgrade postgresql-common; fi
+      forbid_cluster
       ;;
   esac
   apt install --no-install-recommends --no-upgrade "$@"

@@ -35,6 +35,12 @@ case " $* " in *" iproute2 "*) cp "$0" "$root/usr/sbin/ip" ;; esac
 case " $* " in *" util-linux "*) cp "$0" "$root/usr/sbin/unshare" ;; esac
 """
 
+DPKG = """#!/bin/sh
+root=$KEYTURN_SETUP_ROOT
+"$root/usr/sbin/policy-rc.d" ssh start
+echo "dpkg $* under $?" >>"$root/log"
+grep -h create_main_cluster "$root/etc/postgresql-common/createcluster.conf" >>"$root/log"
+"""
 
 Run = subprocess.Popen[str]
 
@@ -52,6 +58,7 @@ class Machine:
         for tool in TOOLS:
             (self._bin / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
         self._program("apt-get", APT_GET)
+        self._program("dpkg", DPKG)
         self.user(0)
 
     def _program(self, name: str, text: str) -> None:
@@ -198,6 +205,22 @@ def test_the_next_run_repairs_what_a_killed_one_left(
     machine.run()
     assert (machine.policy.read_text() if machine.policy.exists() else None) == before
     assert machine.remnants() == []
+
+
+def test_a_repair_finishes_what_was_unpacked_before_it_takes_the_protection_away(
+    machine: Machine, ended: Callable[[Run, int], int]
+) -> None:
+    """Packages that a killed run left half installed are configured under its policy and without a cluster."""
+    machine.cluster.parent.mkdir(parents=True)
+    machine.cluster.write_text("#create_main_cluster = true\n")
+    ended(machine.hang(), signal.SIGKILL)
+    machine.user(0)
+    machine.run(BROKEN="1")
+    said = machine.log()
+    configured = said[said.index("dpkg") :].splitlines()
+    assert configured[0].endswith("--configure -a under 101")
+    assert "create_main_cluster = false" in configured[:3]
+    assert machine.cluster.read_text() == "#create_main_cluster = true\n"
 
 
 def test_a_repair_keeps_what_somebody_wrote_in_between(machine: Machine, ended: Callable[[Run, int], int]) -> None:
