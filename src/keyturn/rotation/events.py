@@ -333,6 +333,8 @@ def decode(kind: str, data: Mapping[str, Any]) -> Fact | None:
     shape = _BY_KIND.get(kind)
     if shape is None or (shape is Outlived and data.get("what") != "outlived"):
         return None
+    if data.get("rotation") == "":  # a version that a person brought
+        return None
     try:
         return _build(shape, data)
     except (TypeError, ValueError, AttributeError):

@@ -1,0 +1,64 @@
+"""Are Keyturn's files and directories there, ours, and closed to others."""
+
+from dataclasses import dataclass
+
+from keyturn.core.finding import Finding, Severity
+
+REASONS = ("place-missing", "place-open", "place-foreign", "place-unreadable", "key-beside-vault")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One file or directory.
+
+    `open_bits` are the mode bits that must not be set, `needed` whether its absence is a fault,
+    `mode` and `owner` None when it is not there, `failure` why it could not be looked at.
+    """
+
+    path: str
+    what: str
+    open_bits: int
+    user: int
+    mode: int | None = None
+    owner: int | None = None
+    needed: bool = True
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where the key file lies, and where the vault."""
+
+    path: str
+    beside: bool
+
+
+def findings(facts: tuple[Place, ...]) -> tuple[Finding, ...]:
+    """What is missing, somebody else's, or open."""
+    return tuple(found for place in facts for found in _of(place))
+
+
+def _of(place: Place) -> tuple[Finding, ...]:
+    subject = place.path
+    if place.failure:
+        return (Finding("place-unreadable", subject, Severity.UNKNOWN, f"{place.what}: {place.failure}"),)
+    if place.mode is None:
+        missing = Finding("place-missing", subject, Severity.CRITICAL, f"{place.what} is not there", "keyturn init")
+        return (missing,) if place.needed else ()
+    found = []
+    if place.owner not in {place.user, 0}:
+        message = f"{place.what} belongs to user {place.owner}"
+        found.append(Finding("place-foreign", subject, Severity.CRITICAL, message, f"chown {place.user} {subject}"))
+    if place.mode & place.open_bits:
+        message = f"{place.what} has mode {place.mode:04o}"
+        remedy = f"chmod {place.mode & ~place.open_bits:04o} {subject}"
+        found.append(Finding("place-open", subject, Severity.CRITICAL, message, remedy))
+    return tuple(found)
+
+
+def key_findings(facts: Key) -> tuple[Finding, ...]:
+    """A key that lies beside what it opens protects a copied disk no more than no key."""
+    if not facts.beside:
+        return ()
+    message = "the key file lies in the state directory: whoever copies that directory has the values"
+    return (Finding("key-beside-vault", facts.path, Severity.INFO, message, "move it, and set KEYTURN_VAULT_KEY_FILE"),)

@@ -1,0 +1,71 @@
+"""A value that a person brings: the first version, or the next one, of a kind that nobody can rotate for them.
+
+Journal, store, journal: `secret.imported` announces it, `version.staged` and `version.promoted` say
+what the store did. They name no rotation, because there is none.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keyturn.core.errors import Conflict, Corrupt
+from keyturn.core.ids import uuid7
+from keyturn.core.secret import Bundle
+from keyturn.core.store import Store
+from keyturn.journal.record import Event, Journal
+from keyturn.system.locks import FileLock
+
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the store holds now: the new current version, and the one before it."""
+
+    version: str
+    was: str | None
+
+
+def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundle, how: str, lock: Path) -> Taken:  # noqa: PLR0913, PLR0917 - what is brought, and where it goes
+    """Make `bundle` the current version of the secret.
+
+    Args:
+        journal: where it is announced and confirmed.
+        store: where it is kept.
+        name: the secret, which is its stream too.
+        entry: its name in the store.
+        bundle: the content.
+        how: where the value came from: `prompt`, `stdin`, `file`.
+        lock: the secret's lock file.
+
+    Raises:
+        Refused: somebody is at work on this secret.
+        AdapterError: store or journal did not do as asked.
+    """
+    attempt = uuid7()
+    with FileLock(lock):
+        was = store.current(entry)
+        _note(journal, name, Event("secret.imported", {"attempt": attempt, "how": how, "fields": sorted(bundle)}))
+        version = store.stage(entry, bundle, attempt)
+        if store.read(entry, version) != bundle:
+            raise Corrupt(f"the store gave back other bytes than were staged as {version}", "keyturn doctor")
+        made = {"rotation": "", "attempt": attempt, "version": version, "slot": ""}
+        _note(journal, name, Event("version.staged", made))
+        current = store.promote(entry, attempt, was)
+        _note(journal, name, Event("version.promoted", {**made, "version": current, "was": was}))
+    return Taken(current, was)
+
+
+def note_access(journal: Journal, name: str, data: dict[str, Any]) -> None:
+    """Write down that somebody is about to see a value. Raises AdapterError: then nobody may."""
+    _note(journal, name, Event("access.read", data))
+
+
+def _note(journal: Journal, name: str, event: Event) -> None:
+    for _ in range(TRIES - 1):
+        try:
+            journal.append(name, journal.head(name).seq, event)
+        except Conflict:
+            continue
+        return
+    journal.append(name, journal.head(name).seq, event)
