@@ -172,7 +172,10 @@ class Service:
 
     def store(self, secret: str) -> Store:
         """The store that keeps this secret. Raises NotAvailable, AdapterError."""
-        name = self.manifest.store_of(secret)
+        return self.store_named(self.manifest.store_of(secret))
+
+    def store_named(self, name: str) -> Store:
+        """One declared store. Raises NotAvailable, AdapterError."""
         store: Store = self._make("stores", name, self.manifest.stores[name].kind, self.manifest.stores[name])
         return store
 

@@ -1,0 +1,45 @@
+"""`keyturn doctor`: is everything as a rotation needs it."""
+
+import typer
+
+from keyturn.checks import consumers, declared, journal, places, rotations, stores, targets
+from keyturn.cli.answer import Answer, Json, answering
+from keyturn.cli.gather import Facts, gather
+from keyturn.cli.opening import opened
+from keyturn.core.finding import Finding
+
+
+def command(context: typer.Context, *, as_json: Json = False) -> None:
+    """Is everything as a rotation needs it; exits 1 if not.
+
+    Looks at files, journal, vaults, stores, targets and consumers, and changes nothing. What could not be looked at is UNKNOWN, and counts as off. Every reason code is described in
+    docs/findings.md.
+    """
+
+    def work() -> Answer:
+        with opened(context) as service:
+            facts = gather(service)
+        found = judged(facts)
+        failing = sum(one.fails for one in found)
+        looked = f"{len(facts.places)} places, {len(facts.stores)} stores, {len(facts.targets)} targets, "
+        looked += f"{len(facts.consumers)} uses by consumers, journal {facts.chains.verdict or 'not read'}"
+        line = f"looked at {looked}: {failing} findings fail" if failing else f"looked at {looked}: all as it should be"
+        data = {"journal": facts.chains.verdict or None, "failing": failing}
+        return Answer(data, (line,), findings=found, judged=True)
+
+    answering("doctor", as_json, work)
+
+
+def judged(facts: Facts) -> tuple[Finding, ...]:
+    """All findings, in the order in which one would mend them."""
+    return (
+        *places.findings(facts.places),
+        *places.key_findings(facts.key),
+        *journal.findings(facts.chains),
+        *(finding for look in facts.stores for finding in stores.findings(look)),
+        *(finding for look in facts.targets for finding in targets.findings(look)),
+        *(finding for look in facts.agreements for finding in targets.agreement_findings(look)),
+        *(finding for look in facts.consumers for finding in consumers.findings(look)),
+        *(finding for look in facts.standings for finding in rotations.findings(look)),
+        *declared.findings(facts.missing),
+    )

@@ -1,0 +1,172 @@
+"""The facts that `doctor` judges, each looked at once. Nothing is changed."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from keyturn.checks.consumers import ConsumerLook
+from keyturn.checks.journal import Chains
+from keyturn.checks.places import Key, Place
+from keyturn.checks.rotations import Standing
+from keyturn.checks.stores import StoreLook
+from keyturn.checks.targets import TargetLook
+from keyturn.cli.rotate import able_to_rotate
+from keyturn.cli.rows import NEVER, standing
+from keyturn.core.agreement import Agreement
+from keyturn.core.consumer import Consumer
+from keyturn.core.errors import KeyturnError
+from keyturn.journal.audit import verify
+from keyturn.system.files import OPEN_TO_OTHERS
+from keyturn.wiring import Service, State
+
+NOT_FOR_STRANGERS = 0o027
+WRITABLE_BY_STRANGERS = 0o002
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was seen."""
+
+    missing: tuple[str, ...]
+    places: tuple[Place, ...]
+    key: Key
+    chains: Chains
+    stores: tuple[StoreLook, ...]
+    targets: tuple[TargetLook, ...]
+    agreements: tuple[Agreement, ...]
+    consumers: tuple[ConsumerLook, ...]
+    standings: tuple[Standing, ...]
+
+
+def gather(service: Service) -> Facts:
+    """Look at everything that the manifest declares; what cannot be looked at is a fact of its own."""
+    manifest, state = service.manifest, service.state
+    chains = _chains(state)
+    rows = _rows(service)
+    able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
+    looks = [_target(service, name, rows.get(name, NEVER)) for name in able]
+    now = service.clock.now().wall
+    return Facts(
+        missing=manifest.unavailable(),
+        places=tuple(_places(service)),
+        key=Key(str(state.key_file), beside=state.key_file.parent == state.directory),
+        chains=chains,
+        stores=tuple(_stores(service)),
+        targets=tuple(look for look, _ in looks),
+        agreements=tuple(found for _, found in looks if found is not None),
+        consumers=tuple(look for name in able for look in _consumers(service, name, rows.get(name, NEVER))),
+        standings=tuple(standing(name, table, rows.get(name, NEVER), now) for name, table in manifest.secrets.items()),
+    )
+
+
+def _chains(state: State) -> Chains:
+    try:
+        verdict = verify(state.journal, state.high_water)
+    except KeyturnError as failure:
+        return Chains("", (), failure)
+    return Chains(str(verdict), tuple(map(str, verdict.flaws)), None)
+
+
+def _rows(service: Service) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        return service.journal.projected()
+    except KeyturnError:
+        return {}  # the check of the chains says why
+
+
+def _places(service: Service) -> Iterator[Place]:
+    state, manifest = service.state, service.manifest
+    yield _place(state.directory, "the state directory", OPEN_TO_OTHERS)
+    for path, what in (
+        (state.key_file, "the key file"),
+        (state.journal, "the journal"),
+        (state.high_water, "the high-water mark"),
+        (state.self_vault, "Keyturn's own vault"),
+        (state.anchor(state.self_vault), "the anchor of Keyturn's own vault"),
+    ):
+        yield _place(path, what, OPEN_TO_OTHERS)
+    for name, table in manifest.consumers.items():
+        for key, directory in table.directories:
+            shared = NOT_FOR_STRANGERS if getattr(table, "group", None) else OPEN_TO_OTHERS
+            bits = shared if key == "bundle_dir" else WRITABLE_BY_STRANGERS
+            yield _place(directory, f"{key} of {name}", bits, needed=False)
+
+
+def _place(path: Path, what: str, open_bits: int, *, needed: bool = True) -> Place:
+    user = os.geteuid()
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return Place(str(path), what, open_bits, user, needed=needed)
+    except OSError as error:
+        return Place(str(path), what, open_bits, user, needed=needed, failure=error.strerror or "cannot be looked at")
+    return Place(str(path), what, open_bits, user, stat.S_IMODE(seen.st_mode), seen.st_uid, needed)
+
+
+def _stores(service: Service) -> Iterator[StoreLook]:
+    yield StoreLook("Keyturn's own vault", _failure(partial(_own_vault, service)))
+    for name in service.manifest.stores:
+        yield StoreLook(name, _failure(partial(_store, service, name)))
+
+
+def _own_vault(service: Service) -> object:
+    return service.self_vault.names()
+
+
+def _store(service: Service, name: str) -> object:
+    return service.store_named(name).names()
+
+
+def _failure(look: Callable[[], object]) -> KeyturnError | None:
+    try:
+        look()
+    except KeyturnError as failure:
+        return failure
+    return None
+
+
+def _target(service: Service, name: str, row: Mapping[str, Any]) -> tuple[TargetLook, Agreement | None]:
+    sslmode = getattr(getattr(service.manifest.secrets[name], "target", None), "sslmode", None)
+    try:
+        return TargetLook(name, sslmode, None), _agreement(service, name, row)
+    except KeyturnError as failure:
+        return TargetLook(name, sslmode, failure), None
+
+
+def _agreement(service: Service, name: str, row: Mapping[str, Any]) -> Agreement | None:
+    rotator, current = service.rotator(name), row.get("current")
+    looks = [rotator.look(slot) for slot in rotator.slots]
+    if row.get("rotation"):
+        return None  # both versions are in order while a rotation is open
+    if current is None:
+        return Agreement(name, None, None, None, tuple(looks))
+    store, entry = service.store(name), service.store_name(name)
+    probe = rotator.accepts(store.read(entry, current["version"]))
+    idle = tuple(look for look in looks if look.slot != current["slot"])
+    return Agreement(name, current["version"], store.current(entry), probe, idle)
+
+
+def _consumers(service: Service, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
+    current, moving = row.get("current"), bool(row.get("rotation"))
+    version = current["version"] if current else None
+    for consumer in service.consumers(name):
+        look = ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None)
+        try:
+            yield _seen(service, name, look, consumer)
+        except KeyturnError as failure:
+            yield ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None, failure)
+
+
+def _seen(service: Service, name: str, look: ConsumerLook, consumer: Consumer) -> ConsumerLook:
+    """A rotation under way is not disturbed: to ask the instances is to change the question they answer."""
+    observation = None
+    if look.current is not None and not look.moving and look.reports:
+        bundle = service.store(name).read(service.store_name(name), look.current)
+        observation = consumer.observe(name, {look.current: bundle})
+    return ConsumerLook(
+        look.consumer, name, look.reports, look.current, consumer.delivered(name), look.moving, observation
+    )

@@ -1,0 +1,107 @@
+"""`keyturn init`: a first manifest, and the places that Keyturn needs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import typer
+
+from keyturn.cli import say
+from keyturn.cli.answer import Answer, Json, answering
+from keyturn.core.errors import Refused, UsageError
+from keyturn.core.secret import NAME, SecretValue, check_name
+from keyturn.manifest.template import minimal
+from keyturn.system.files import Directory
+from keyturn.wiring import create_state, state_of
+
+MANIFEST, STATE, IGNORE = "keyturn.toml", ".keyturn", ".gitignore"
+
+
+def command(  # noqa: PLR0913 - one parameter for each option
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where keyturn.toml goes.")] = Path(),
+    *,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="The service; else the directory's name.")] = None,
+    environment: Annotated[str, typer.Option(metavar="NAME", help="Such as production or staging.")] = "production",
+    state: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Keyturn's own directory; else DIR/.keyturn.")
+    ] = None,
+    recovery_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the recovery code there (0600), not to the terminal.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write keyturn.toml and make vault, journal and key file.
+
+    The recovery code is shown once. It opens the vault when the key file is lost. It is kept nowhere: put it on paper.
+    """
+
+    def work() -> Answer:
+        here = directory.absolute()
+        named = check_name(service or _service(here))
+        check_name(environment)
+        if recovery_file is None and (as_json or not sys.stderr.isatty()):
+            raise UsageError(
+                "there is no terminal to show the recovery code on", "say where it goes: --recovery-file PATH"
+            )
+        places = state_of((state or here / STATE).absolute())
+        manifest = here / MANIFEST
+        _free(manifest)
+        with _Recovery(recovery_file) as recovery:
+            vault_id, code = create_state(places)
+            recovery.keep(code)
+        with Directory(places.directory) as own:
+            own.write(IGNORE, b"*\n")
+        with Directory(here, follow=True) as folder:
+            folder.create(MANIFEST, minimal(named, vault_id, environment, str(places.directory)).encode(), mode=0o644)
+            folder.sync()
+        made = {"manifest": str(manifest), "state": str(places.directory), "key_file": str(places.key_file)}
+        data: dict[str, Any] = {**made, "service": named, "environment": environment, "vault_id": vault_id}
+        data["recovery_file"] = str(recovery_file) if recovery_file else None
+        lines = (
+            *(f"{what.replace('_', ' ')}: {path}" for what, path in made.items()),
+            "next: declare a secret in it, then keyturn plan",
+        )
+        return Answer(data, lines)
+
+    answering("init", as_json, work)
+
+
+def _service(directory: Path) -> str:
+    name = directory.resolve().name.lower().replace("_", "-")
+    if not NAME.match(name) or "--" in name:
+        raise UsageError("the directory's name is not one for a service", "--service NAME")
+    return name
+
+
+def _free(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise Refused(f"{path} is there already, and is not overwritten", "keep it, or name another directory")
+
+
+class _Recovery:
+    """Where the recovery code goes. A file is made first, so that no code is made that cannot be kept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path.absolute() if path else None
+        self._kept = False
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            with Directory(self._path.parent, follow=True) as folder:
+                folder.create(self._path.name, b"")
+        return self
+
+    def keep(self, code: SecretValue) -> None:
+        """Write it down, or show it once."""
+        if self._path is None:
+            say.note("recovery code, shown this once (put it on paper, away from this machine):")
+            sys.stderr.write(code.reveal())
+            say.note("")
+        else:
+            with Directory(self._path.parent, follow=True) as folder:
+                folder.write(self._path.name, code.reveal().encode())
+        self._kept = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None and not self._kept:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The `keyturn` command: its list of commands, and how every run of it ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from typer.completion import completion_init  # type: ignore[attr-defined] # its own use of it is the only public one
+
+from keyturn import __version__
+from keyturn.cli import (
+    abort,
+    audit,
+    completion,
+    consumer,
+    doctor,
+    get,
+    history,
+    hold,
+    init,
+    plan,
+    provision,
+    resume,
+    revert,
+    rotate,
+    say,
+    schema,
+    status,
+    tick,
+)
+from keyturn.cli import list as listing
+from keyturn.cli import set as setting
+from keyturn.cli.answer import Answer, envelope, write_json
+from keyturn.cli.completion import COMPLETE
+from keyturn.cli.settings import DEBUG, settings
+from keyturn.core.errors import KeyturnError, UsageError
+from keyturn.system.processes import harden
+
+NAME = "keyturn"
+STOPPED = 130
+
+app = typer.Typer(
+    name=NAME,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - what typer calls an option's callback with
+    if wanted:
+        say.data(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The manifest (KEYTURN_MANIFEST, else ./keyturn.toml).")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A profile of the manifest (KEYTURN_PROFILE).")
+    ] = None,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has answered by now
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Secrets declared in one file: rotated without a failed request, and proved.
+
+    Exit codes: 0 ok, 1 findings, 2 usage or manifest, 3 a store or target cannot be reached or
+    denies, 4 the rotation did not close as asked, 5 refused by policy or lock.
+    """
+    context.obj = settings(manifest, profile)
+
+
+app.command("init")(init.command)
+app.command("provision")(provision.command)
+app.command("doctor")(doctor.command)
+app.command("status")(status.command)
+app.command("set")(setting.command)
+app.command("get")(get.command)
+app.command("list")(listing.command)
+app.command("plan")(plan.command)
+app.command("rotate")(rotate.command)
+app.command("resume")(resume.command)
+app.command("revert")(revert.command)
+app.command("abort")(abort.command)
+app.command("hold")(hold.command)
+app.add_typer(consumer.app, name="consumer")
+app.command("history")(history.command)
+app.command("tick")(tick.command)
+app.add_typer(audit.app, name="audit")
+app.command("schema")(schema.command)
+app.command("completion")(completion.command)
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    harden()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line and return its exit status; nothing but `SystemExit` leaves it."""
+    try:
+        return _run(words)
+    except BrokenPipeError:
+        say.gone()
+    except Exception as failure:  # noqa: BLE001 - the last place: never a traceback
+        return _end(words, failure)
+
+
+def _run(words: Sequence[str]) -> int:
+    if COMPLETE in os.environ:
+        completion_init()
+    try:
+        status = app(args=spelled(words), prog_name=NAME, standalone_mode=False)
+    except KeyturnError as failure:
+        return _fail(words, failure)
+    except typer.TyperException as failure:
+        return _fail(words, UsageError(_sentence(failure.format_message()), _try(failure)))
+    except (KeyboardInterrupt, typer.Abort):
+        return _stopped()
+    if status == STOPPED:
+        return _stopped()
+    return status if isinstance(status, int) else 0
+
+
+def spelled(words: Sequence[str]) -> list[str]:
+    """`--json=events` as the option that it is; an option with an optional value has no other form here."""
+    end = words.index("--") if "--" in words else len(words)
+    return ["--json-events" if at < end and word == "--json=events" else word for at, word in enumerate(words)]
+
+
+def _sentence(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")
+
+
+def _try(failure: typer.TyperException) -> str:
+    context = getattr(failure, "ctx", None)
+    return f"{context.command_path if context else NAME} --help"
+
+
+def _fail(words: Sequence[str], failure: KeyturnError) -> int:
+    """An error before a command could answer by itself."""
+    if "--json" in words or "--json=events" in words:
+        write_json(envelope("error", Answer(None, error=failure)))
+    else:
+        say.error(failure)
+    return failure.exit_status
+
+
+def _stopped() -> int:
+    say.note("stopped")
+    return STOPPED
+
+
+def _end(words: Sequence[str], failure: Exception) -> int:
+    if "--json" in words or "--json=events" in words:
+        foreign = KeyturnError(f"something that Keyturn did not foresee: {type(failure).__name__}", "keyturn doctor")
+        write_json(envelope("error", Answer(None, error=foreign)))
+    say.unforeseen(failure, debug=bool(os.environ.get(DEBUG)))
+    return 3

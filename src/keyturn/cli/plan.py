@@ -1,0 +1,116 @@
+"""`keyturn plan`: what a rotation would do, without doing anything."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from keyturn.cli.answer import Answer, Json, answering
+from keyturn.cli.opening import opened
+from keyturn.cli.rotate import able_to_rotate
+from keyturn.core.duration import format_duration
+from keyturn.core.errors import NotAvailable
+from keyturn.manifest import Manifest
+from keyturn.rotation.labels import label
+from keyturn.rotation.plan import Plan
+from keyturn.wiring import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the plan says of one secret."""
+
+    data: dict[str, Any]
+    lines: tuple[str, ...]
+
+
+def command(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which secret; without, all of them.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """What a rotation would do; only reads.
+
+    Steps, slot, overlap, who must move, what breaks, what is not available yet.
+    """
+
+    def work() -> Answer:
+        with opened(context) as service:
+            manifest = service.manifest
+            names = tuple(manifest.secrets) if name is None else (name,)
+            for one in names:
+                manifest.secret(one)
+            if name is not None and manifest.secrets[name].kind != "manual" and not able_to_rotate(manifest, name):
+                raise NotAvailable("; ".join(manifest.unavailable_for(name)))
+            parts = [_part(service, one) for one in names]
+        missing = manifest.unavailable() if name is None else manifest.unavailable_for(name)
+        lines = [line for part in parts for line in part.lines] or ["no secret is declared: there is nothing to plan"]
+        lines += [f"not available in this version: {line}" for line in missing]
+        return Answer({"plans": [part.data for part in parts], "not_available": list(missing)}, tuple(lines))
+
+    answering("plan", as_json, work)
+
+
+def _part(service: Service, name: str) -> Part:
+    manifest = service.manifest
+    table = manifest.secrets[name]
+    if table.kind == "manual":
+        every = f" every {format_duration(table.rotate.every)}" if table.rotate.every else ""
+        lines = (f"{name}: a person changes it{every}: keyturn set {name}",)
+        return Part(_nothing(name, table.kind, "manual"), lines)
+    if not able_to_rotate(manifest, name):
+        lines = (f"{name}: kind {table.kind}: a part of it is not available in this version, see below",)
+        return Part(_nothing(name, table.kind, "not-available"), lines)
+    plan = service.engine(name).plan()
+    unsafe = tuple(
+        f"{view} is published without what changes with it: {published.unsafe_alone}"
+        for view, published in table.publish.items()
+        if published.unsafe_alone
+    )
+    return Part(_data(plan, unsafe), tuple(_lines(plan, unsafe, manifest)))
+
+
+def _nothing(name: str, kind: str, how: str) -> dict[str, Any]:
+    return {"secret": name, "kind": kind, "how": how}
+
+
+def _data(plan: Plan, unsafe: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        **_nothing(plan.secret, plan.kind, "rotation"),
+        "slot": plan.slot,
+        "leaving": plan.leaving,
+        "steps": [{"step": step, "label": label(step)} for step in plan.steps],
+        "overlap": str(plan.overlap),
+        "fenced": plan.fenced,
+        "window_ms": round(plan.window * 1000),
+        "gap_ms": round(plan.gap * 1000),
+        "consumers": [
+            {"consumer": rule.name, "reports": rule.reports, "evidence": rule.grade if rule.reports else "waited"}
+            for rule in plan.consumers
+        ],
+        "on_reject": plan.on_reject,
+        "open_rotation": plan.open_rotation,
+        "notes": [*plan.notes, *unsafe],
+    }
+
+
+def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[str]:
+    leaving = f"from slot {plan.leaving} to slot {plan.slot}" if plan.leaving else f"into slot {plan.slot}"
+    yield f"{plan.secret} ({plan.kind}): {leaving}, overlap {plan.overlap}"
+    if plan.open_rotation:
+        yield f"  a rotation is open, another one would wait for it: {plan.open_rotation}"
+    for number, step in enumerate(plan.steps, 1):
+        yield f"  {number:2}. {label(step)}"
+    yield f"  both credentials work for at least {format_duration(plan.window)}"
+    if plan.gap:
+        yield f"  single slot: no credential works for about {format_duration(plan.gap)}; who re-reads then heals"
+    for rule in plan.consumers:
+        expect = manifest.consumers[rule.name].expect
+        how = f"all must show that they moved ({rule.grade})" if rule.reports else "waited for, not shown"
+        yield f"  consumer {rule.name}: {expect or 'unknown number of'} instances, {how}"
+    if not plan.consumers:
+        yield "  no consumer is declared: only the target says whether somebody still uses the old one"
+    yield f"  fence at the target: {'yes' if plan.fenced else 'none'}; a rejected version: {plan.on_reject}"
+    yield from (f"  note: {note}" for note in (*plan.notes, *unsafe))

@@ -1,0 +1,60 @@
+"""`keyturn resume`: go on with a rotation that waits, was held, was interrupted, or stands in drift."""
+
+from typing import Annotated
+
+import typer
+
+from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
+from keyturn.cli.rotating import run, running, told
+from keyturn.core.errors import NotAvailable, UsageError
+from keyturn.journal.record import SYSTEM
+from keyturn.journal.sqlite import SqliteJournal
+from keyturn.wiring import Service
+
+
+def command(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret.")],
+    *,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="The journal lost records: look, write that down, go on.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; goes into the journal.")] = None,
+    as_json: JsonOrEvents = False,
+    as_events: Events = False,
+) -> None:
+    """Go on with an open rotation, whatever stopped it.
+
+    Everything is looked at again first.
+    """
+
+    def work() -> Answer:
+        if accept_gap and not (reason and reason.strip()):
+            raise UsageError("--accept-gap needs a reason", '--reason "what happened to the journal"')
+        with running(context, as_events=as_events) as service:
+            looked = _accept_gap(service, name, reason or "") if accept_gap else ()
+            if accept_gap and name == SYSTEM:
+                return Answer(None, looked)
+            service.manifest.secret(name)
+            answer = told(run(service, name, service.engine(name), resume=True))
+            return Answer(answer.data, (*looked, *answer.lines), notes=answer.notes, error=answer.error)
+
+    answering("resume", as_json or as_events, work)
+
+
+def _accept_gap(service: Service, name: str, reason: str) -> tuple[str, ...]:
+    """Look at target and store, say what is there, and write the gap down. Any look that fails stops it."""
+    journal = service.journal
+    if not isinstance(journal, SqliteJournal):
+        raise NotAvailable("a gap in this kind of journal")
+    lines = []
+    if name != SYSTEM:
+        store, entry = service.store(name), service.store_name(name)
+        lines.append(f"store: version {store.current(entry)} of {entry} is current")
+        rotator = service.rotator(name)
+        for slot in rotator.slots:
+            look = rotator.look(slot)
+            can = "can log in" if look.enabled else "cannot log in"
+            lines.append(f"target: {slot} {can}, {look.sessions} open sessions")
+    record = journal.accept_gap(name, reason)
+    return (*lines, f"journal: record {record.seq} of {name} says that what stood before it was lost")

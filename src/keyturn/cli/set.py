@@ -1,0 +1,151 @@
+"""`keyturn set`: a value that a person brings, never by the command line itself."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from getpass import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keyturn.cli import say
+from keyturn.cli.answer import Answer, Json, answering
+from keyturn.cli.opening import opened
+from keyturn.core.errors import Refused, UsageError
+from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
+from keyturn.rotation.intake import Taken, take_in
+from keyturn.system.files import make_directory, read_file
+from keyturn.wiring import Service
+
+PROMPT, STDIN = "prompt", "-"
+LINE_BREAK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one field comes from: `prompt`, `-` (stdin), or a file."""
+
+    field: str
+    where: str
+
+    @property
+    def how(self) -> str:
+        """For the journal."""
+        return {PROMPT: "prompt", STDIN: "stdin"}.get(self.where, "file")
+
+
+def command(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret, of a kind that a person changes.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FIELD=@FILE|FIELD=-|FIELD=prompt]...", help="Where each field comes from."),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Bring a value that a person changes: prompt, stdin or file.
+
+    One line break at the end of a file or of stdin is left out, and that is said. A secret that
+    Keyturn can rotate is refused: rotate it instead.
+    """
+
+    def work() -> Answer:
+        with opened(context) as service:
+            table = service.manifest.secret(name)
+            if table.kind != "manual":
+                remedy = f"keyturn rotate {name}, or for the first version keyturn provision {name}"
+                raise Refused(f"{name} is rotated by Keyturn, nobody sets it (import is not available yet)", remedy)
+            chosen = sources(tuple(fields or ()), table.bundle)
+            service.store(name)  # a store that cannot be opened is said before anybody types a value
+            bundle = Bundle({source.field: read(source) for source in chosen})
+            taken = _take_in(service, name, bundle, "+".join(sorted({source.how for source in chosen})))
+        data = {"secret": name, "version": taken.version, "was": taken.was, "fields": sorted(bundle)}
+        line = f"{name}: version {taken.version} is current" + (f", before it {taken.was}" if taken.was else "")
+        return Answer(data, (line,))
+
+    answering("set", as_json, work)
+
+
+def _take_in(service: Service, name: str, bundle: Bundle, how: str) -> Taken:
+    make_directory(service.state.locks)
+    lock = service.state.locks / f"{name}.lock"
+    return take_in(service.journal, service.store(name), name, service.store_name(name), bundle, how, lock)
+
+
+def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]:
+    """Where each field comes from; without a word, from a prompt.
+
+    Raises:
+        UsageError: a word that is no source (it is not repeated: it may be a value), a field that
+            the secret does not have, twice or not at all, stdin for two fields.
+    """
+    if not words:
+        return tuple(Source(field, PROMPT) for field in fields)
+    found: dict[str, Source] = {}
+    for word in words:
+        source = _source(word, fields)
+        if source.field in found:
+            raise UsageError(f"the field {source.field} is named twice", "name each field once")
+        found[source.field] = source
+    if missing := [field for field in fields if field not in found]:
+        raise UsageError(f"the fields {', '.join(missing)} are missing", f"{missing[0]}=@FILE, or {missing[0]}=prompt")
+    if sum(source.where == STDIN for source in found.values()) > 1:
+        raise UsageError("stdin can be one field only", "use @FILE for the others")
+    return tuple(found[field] for field in fields)
+
+
+def _source(word: str, fields: tuple[str, ...]) -> Source:
+    field, equals, where = word.partition("=")
+    if not equals and len(fields) == 1:
+        field, where = fields[0], word
+    if where not in {PROMPT, STDIN} and not (where.startswith("@") and len(where) > 1):
+        raise UsageError(
+            "a value has no place on a command line, where others can read it", "FIELD=@FILE, FIELD=- or FIELD=prompt"
+        )
+    if field not in fields:
+        shown = repr(field) if FIELD.match(field) else "that"
+        raise UsageError(f"the secret has no field {shown:.80}", f"it has {', '.join(fields)}")
+    return Source(field, where)
+
+
+def read(source: Source) -> str:
+    """The text of a field.
+
+    Raises:
+        UsageError: too long, not UTF-8, typed differently twice, no terminal to ask on.
+        AdapterError: the file cannot be read.
+    """
+    if source.where == PROMPT:
+        return _prompt(source.field)
+    limit = MAX_FIELD_BYTES + LINE_BREAK
+    if source.where == STDIN:
+        content, name = sys.stdin.buffer.read(limit + 1), "stdin"
+    else:
+        name = source.where[1:]
+        content = read_file(Path(name), limit)
+    if len(content) > limit:
+        raise UsageError(f"{name} holds more than {MAX_FIELD_BYTES} bytes", "a value is shorter")
+    return _text(content, name)
+
+
+def _text(content: bytes, name: str) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not UTF-8 text", "encode binary content, as base64 for instance") from None
+    for ending in ("\r\n", "\n"):
+        if text.endswith(ending):
+            say.note(f"one line break at the end of {name} was left out")
+            return text.removesuffix(ending)
+    return text
+
+
+def _prompt(field: str) -> str:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"there is no terminal to ask for {field}", f"say where it is: {field}=@FILE or {field}=-")
+    typed = {"once": getpass(f"{field}: "), "again": getpass(f"{field} again: ")}
+    if typed["once"] != typed["again"]:
+        raise UsageError("you typed two different things: nothing was changed", "try again")
+    return typed["once"]

@@ -1,0 +1,76 @@
+"""`keyturn status`: where everything stands, from the journal alone."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from keyturn.checks import declared, rotations
+from keyturn.cli.answer import Answer, Json, answering
+from keyturn.cli.opening import opened
+from keyturn.cli.rows import NEVER, stage, standing
+from keyturn.cli.sentence import Subject, sentence
+from keyturn.rotation.report import OPEN, Report, reports
+from keyturn.wiring import Service
+
+
+def command(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which secret; without, all of them.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Where the secrets stand, and why one is not done.
+
+    Says whom it waits for, since when, until when, and what you can do. Reads the journal only: fast, and safe while rotations are under way.
+    """
+
+    def work() -> Answer:
+        with opened(context) as service:
+            names = tuple(service.manifest.secrets) if name is None else (name,)
+            for one in names:
+                service.manifest.secret(one)
+            return _answer(service, names, everything=name is None)
+
+    answering("status", as_json, work)
+
+
+def _answer(service: Service, names: tuple[str, ...], *, everything: bool) -> Answer:
+    manifest, rows, now = service.manifest, service.journal.projected(), service.clock.now().wall
+    secrets = [_secret(service, name, rows.get(name, NEVER), now) for name in names]
+    found = tuple(
+        finding
+        for name in names
+        for finding in rotations.findings(standing(name, manifest.secrets[name], rows.get(name, NEVER), now))
+    )
+    missing = manifest.unavailable() if everything else manifest.unavailable_for(names[0])
+    data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets}
+    lines = tuple(secret["sentence"] for secret in secrets) or ("no secret is declared: keyturn.toml says how",)
+    return Answer(data, lines, findings=(*found, *declared.findings(missing)))
+
+
+def _secret(service: Service, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    table = service.manifest.secrets[name]
+    report = _open_report(service, name) if row.get("rotation") else None
+    subject = Subject(name, table.kind == "manual", row, report, service.policy(name).deadline, table.rotate.every)
+    current, rotation = row.get("current"), row.get("rotation")
+    return {
+        "name": name,
+        "kind": table.kind,
+        "state": stage(row),
+        "current": current and {"version": current["version"], "since": current["since"]},
+        "rotation": rotation and _rotation(rotation),
+        "holdouts": list(report.holdouts) if report else [],
+        "last": row.get("last"),
+        "sentence": sentence(subject, now),
+    }
+
+
+def _rotation(rotation: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: rotation[key] for key in ("id", "step", "direction", "since", "trigger", "worker", "until", "failed")}
+
+
+def _open_report(service: Service, name: str) -> Report | None:
+    found = reports(service.journal.read(name))
+    return found[-1] if found and found[-1].outcome == OPEN else None
