@@ -38,6 +38,7 @@ class PostgresBench:
         self.admin = server.create_admin(f"{self.name}_admin")
         self.server.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(DBA), sql.Identifier(f"{self.name}_admin")))
         self.plan: Plan | None = None
+        self.log_ins = 0
         self.rotator = self.rotator_on(line.port)
 
     def rotator_on(self, port: int, *, deadline: float = 10.0, probe: str | None = None, dbname: str = "") -> Postgres:
@@ -60,6 +61,7 @@ class PostgresBench:
     def connect(self, server: Server, bundle: Bundle) -> Session:
         """Log in; a plan that was laid begins with the first request after it."""
         session = connect(server, bundle)
+        self.log_ins += 1
         if server.port == self.line.port:
             self.line.plan, self.plan = self.plan, None
         return session

@@ -205,6 +205,13 @@ def test_authorities_of_the_host(visited: PostgresServer, monkeypatch: pytest.Mo
     connect(server, RIGHT).close()
 
 
+def test_no_authorities_at_all(visited: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any authorities nothing is connected to, be the mode weaker or not."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/ca.pem")
+    assert isinstance(failure(replace(visited.server(), sslrootcert=None)), Untrusted)
+    assert "sslmode" in failure(replace(visited.server(), sslrootcert=None, sslmode="verify-ca")).message
+
+
 def test_plaintext_where_tls_is_required(visited: PostgresServer) -> None:
     """A server that wants TLS turns a plaintext session away before a password."""
     assert isinstance(failure(replace(visited.server(), sslmode="disable")), SessionRefused)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyturn.core.errors import Conflict, NotFound, UsageError
+from keyturn.core.errors import Conflict, NotFound, Unsupported, UsageError
 from keyturn.core.rotator import Provisions, Rotator
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres import Postgres
+from keyturn.rotators.postgres.effect import log_in_with
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.target import Target
 
@@ -154,3 +155,11 @@ def test_other_owner(part: str) -> None:
     """A mark that differs in one part belongs to somebody else."""
     mine = {"service": "a", "environment": "b", "secret": "c"}
     assert not Mark(**mine, fence=1).same_owner(Mark(**{**mine, part: "x"}, fence=1))
+
+
+@pytest.mark.parametrize("text", ["", "plaintext", "SCRAM-SHA-256$4096:c2FsdA==$x:y", "md5" + "0" * 32])
+def test_only_a_verifier_is_sent(text: str) -> None:
+    """What is not whole as a verifier never gets into a statement, and not into the error either."""
+    with pytest.raises(Unsupported) as caught:
+        log_in_with(text)
+    assert not text or text not in caught.value.message

@@ -8,9 +8,8 @@ from keyturn.rotators.postgres.rotator import Postgres
 def declared(options: Options, around: Surroundings) -> Postgres:
     """The rotator for that table; connects to nothing yet."""
     target = options.target
-    hosts = [host.rpartition(":")[::2] for host in target.hosts]
     return Postgres(
-        hosts=[(host.strip("[]"), int(port)) for host, port in hosts],
+        hosts=target.endpoints,
         dbname=target.dbname,
         owner_role=target.owner_role,
         roles=target.roles,
@@ -21,5 +20,6 @@ def declared(options: Options, around: Surroundings) -> Postgres:
         sslmode=target.sslmode,
         sslrootcert=str(target.sslrootcert) if target.sslrootcert else None,
         connect_timeout=target.connect_timeout,
+        deadline=target.deadline,
         probe=options.probe,
     )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from keyturn.core.errors import Conflict, FenceLost, NotFound, Unavailable
+from keyturn.core.errors import Conflict, FenceLost, NotFound, Unavailable, Unsupported
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.system.postgres import Session, answers, begin
+from keyturn.system.scram import is_verifier
 
 _ROLE = """
 SELECT rolcanlogin, shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles WHERE rolname = %s
@@ -81,6 +82,17 @@ class _Stored:
 
     enabled: bool
     mark: Mark
+
+
+def log_in_with(check: str) -> sql.Composed:
+    """The change that lets a role log in with the password behind a SCRAM verifier.
+
+    Raises:
+        Unsupported: anything else, which PostgreSQL would take for a plaintext password.
+    """
+    if not is_verifier(check):
+        raise Unsupported("what was made of the password is no SCRAM verifier, and is not sent")
+    return sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(check))
 
 
 def lock(session: Session, role: str) -> None:

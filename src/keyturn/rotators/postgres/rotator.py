@@ -11,17 +11,17 @@ import psycopg
 from psycopg import sql
 
 from keyturn.core.clock import rfc3339
-from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable, Unsupported
+from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable
 from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
 from keyturn.core.rotator import Session as Seen
 from keyturn.core.secret import Bundle, SecretValue
-from keyturn.rotators.postgres.effect import Effect
+from keyturn.rotators.postgres.effect import Effect, log_in_with
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.provision import provision
 from keyturn.rotators.postgres.target import Target
 from keyturn.system import postgres
 from keyturn.system.postgres import LogInRefused, Server, Session, SessionRefused, answers, begin
-from keyturn.system.scram import is_verifier, verifier
+from keyturn.system.scram import verifier
 
 Connect = Callable[[Server, Bundle], Session]
 
@@ -143,10 +143,8 @@ class Postgres:
         Raises:
             FenceLost, Conflict, NotFound, OutcomeUnknown, Unavailable, Denied, Unsupported: see `Effect`.
         """
-        slot, check = self.slot_of(bundle), verifier(bundle["password"])
-        if not is_verifier(check):
-            raise Unsupported("what was made of the password is no SCRAM verifier, and would be taken as plaintext")
-        self._effect(slot, sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(check)), fence, enabled=True)
+        slot = self.slot_of(bundle)
+        self._effect(slot, log_in_with(verifier(bundle["password"])), fence, enabled=True)
 
     def disable(self, slot: str, fence: int) -> None:
         """NOLOGIN: the right password is then told so, and a wrong one still is not (the proof of death)."""
