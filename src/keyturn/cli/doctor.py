@@ -12,8 +12,8 @@ from keyturn.core.finding import Finding
 def command(context: typer.Context, *, as_json: Json = False) -> None:
     """Is everything as a rotation needs it; exits 1 if not.
 
-    Looks at files, journal, vaults, stores, targets and consumers, and changes nothing. What could not be looked at is UNKNOWN, and counts as off. Every reason code is described in
-    docs/findings.md.
+    Looks at files, journal, vaults, stores, targets and consumers, and changes nothing. What could
+    not be looked at is UNKNOWN, and counts as off. docs/findings.md describes every reason code.
     """
 
     def work() -> Answer:

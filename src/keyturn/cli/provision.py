@@ -20,7 +20,8 @@ def command(
 ) -> None:
     """Create what the target lacks, then make the first version.
 
-    Creates roles and grants, and delivers the version to its consumers. May be repeated: what is there stays, and a secret with a version is left as it is.
+    Creates roles and grants, and delivers the version to its consumers. May be repeated: what is
+    there stays, and a secret with a version is left as it is.
     """
 
     def work() -> Answer:

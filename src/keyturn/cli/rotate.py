@@ -29,7 +29,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Rotate a secret, or all of them.
 
-    The old version ends when every consumer is shown to run on the new one. Waits with progress. Ctrl-C finishes the step under way and leaves the rotation resumable.
+    The old version ends when every consumer is shown to run on the new one. Waits with progress.
+    Ctrl-C finishes the step under way and leaves the rotation resumable.
     """
 
     def work() -> Answer:

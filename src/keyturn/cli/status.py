@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Where the secrets stand, and why one is not done.
 
-    Says whom it waits for, since when, until when, and what you can do. Reads the journal only: fast, and safe while rotations are under way.
+    Says whom it waits for, since when, until when, and what you can do. Reads the journal only:
+    fast, and safe while rotations are under way.
     """
 
     def work() -> Answer:

@@ -53,7 +53,8 @@ def command(
 ) -> None:
     """One pass over all that is due, for a timer.
 
-    Resumes what is open, begins what is due by `every`, looks whether the rest is as decided. One failure does not keep the others from their turn. May run as often as you like.
+    Resumes what is open, begins what is due by `every`, looks whether the rest is as decided. One
+    failure does not keep the others from their turn. May run as often as you like.
     """
 
     def work() -> Answer:
