@@ -39,6 +39,7 @@ from keyturn.system.tls import host_authorities
 SSL_MODES: Final = ("verify-full", "verify-ca", "require", "disable")
 """What may be asked for. `allow` and `prefer` are left out: they fall back to plaintext without a word."""
 
+_LIBPQ = 160000  # the first with require_auth and sslcertmode
 _SQLSTATE_ONLY = 3  # PQERRORS_SQLSTATE in libpq-fe.h
 _REASON = 200  # characters of libpq's own text
 _LOG_IN_STATE = re.compile(r":  ([0-9A-Z]{5})\s*\Z")
@@ -105,10 +106,12 @@ def connect(server: Server, credential: Bundle) -> Session:
             authenticate at all (28000 from pg_hba.conf).
         Untrusted: TLS could not be set up as asked; nothing went over the line in plaintext.
         Unavailable: no answer before the deadline, or none that belongs to a log-in.
-        Unsupported: the bundle is no log-in.
+        Unsupported: the bundle is no log-in, or libpq is too old.
     """
     if not credential.get("username") or not credential.get("password"):
         raise Unsupported("the bundle has no username and password", "keyturn set it with both fields")
+    if pq.version() < _LIBPQ:
+        raise Unsupported("psycopg found a libpq older than 16, which cannot insist on SCRAM", "use psycopg[binary]")
     started = time.monotonic()
     pgconn = pq.PGconn.connect_start(
         make_conninfo(

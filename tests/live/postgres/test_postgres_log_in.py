@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -274,11 +276,14 @@ def test_frozen_in_the_middle(visited: PostgresServer) -> None:
     """A server that freezes inside a session ends at the session's deadline, as unavailable."""
     with contextlib.closing(connect(replace(visited.server(), deadline=0.5), RIGHT)) as session:
         backend = session.pgconn.backend_pid
+        thaw = threading.Timer(20, os.kill, (backend, signal.SIGCONT))
+        thaw.start()
         os.kill(backend, signal.SIGSTOP)
         try:
             with pytest.raises(Unavailable), answers("asking"):
                 session.execute("SELECT 1")
         finally:
+            thaw.cancel()
             os.kill(backend, signal.SIGCONT)
 
 
@@ -338,3 +343,20 @@ def test_nothing_sent_to_an_impostor(visited: PostgresServer, tmp_path: Path) ->
         thread.join()
     assert isinstance(error, Untrusted)
     assert heard in ([], [b""])
+
+
+def test_another_libpq(visited: PostgresServer) -> None:
+    """With the system's own libpq a log-in is answered as ever, or the library is named as too old."""
+    program = f"""
+from keyturn.core.errors import AdapterError
+from keyturn.core.secret import Bundle
+from keyturn.system.postgres import Server, connect
+try:
+    connect(Server("127.0.0.1", {visited.port}, "postgres", "x", sslrootcert={visited.ca_file!r}),
+            Bundle({{"username": "visitor", "password": "wrong"}}))
+except AdapterError as error:
+    print(type(error).__name__)
+"""
+    environ = {**os.environ, "PSYCOPG_IMPL": "python"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in {"LogInRefused", "Unsupported"}
