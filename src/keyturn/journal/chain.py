@@ -79,9 +79,8 @@ def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head]) -> V
             sound[stream] = [record for record in chain.records if record is not None]
         else:
             flaws[stream] = flaw
-    if SYSTEM not in flaws:
-        for flaw in _disordered(sound):
-            flaws.setdefault(flaw.stream, flaw)
+    for flaw in _disordered(sound):
+        flaws.setdefault(flaw.stream, flaw)
     heads = {stream: records[-1].head for stream, records in sound.items() if records and stream not in flaws}
     return Verdict(heads, tuple(flaws[stream] for stream in sorted(flaws)))
 
@@ -190,7 +189,10 @@ def _parsed(row: Row) -> Record | None:
 
 
 def _disordered(streams: Mapping[str, Sequence[Record]]) -> list[Flaw]:
-    """Where `seen` does not agree with the system stream, which orders the others."""
+    """Where `seen` does not agree with the system stream, which orders the others.
+
+    A system stream that is not among them, being broken itself, is the only one that is blamed.
+    """
     system = [EMPTY, *(record.head for record in streams.get(SYSTEM, ()))]
     found = (_unordered(stream, records, system) for stream, records in streams.items())
     return [flaw for flaw in found if flaw is not None]

@@ -69,6 +69,15 @@ def test_a_spoiled_record_is_corrupt_when_it_is_read(
             journal.head(STREAM)
 
 
+def test_a_forged_record_with_its_hash_in_order_is_corrupt(journal: SqliteJournal, raw: Raw) -> None:
+    """Reading on its own shows that each record names the one before it, wherever it begins."""
+    first = fill(journal)[0]
+    raw("DELETE FROM records WHERE seq = 2", put(write(envelope(STREAM, first.head, "gap"), Event("gap", {}))))
+    for after in (0, 1, 2):
+        with pytest.raises(Corrupt, match="broken at 3"):
+            journal.read(STREAM, after)
+
+
 def test_bytes_that_became_text_are_corrupt(opened: Open, place: Path) -> None:
     """A value of another type in the file itself is no record, although its hash is right."""
     with opened() as journal:

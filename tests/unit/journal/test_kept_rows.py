@@ -38,10 +38,10 @@ def test_a_projection_built_anew_equals_the_one_kept_on_the_way(journal: SqliteJ
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE projection SET fold = '0 of another version'",
+        "UPDATE projection SET content = x'7b7d', fold = '0 of another version'",
+        "UPDATE projection SET content = x'7b7d', seq = 1",
+        "UPDATE projection SET content = x'7b7d', hash = 'x'",
         "UPDATE projection SET content = x'00'",
-        "UPDATE projection SET seq = 1",
-        "UPDATE projection SET hash = 'x'",
     ],
 )
 def test_a_row_that_does_not_fit_is_folded_anew(journal: SqliteJournal, raw: Raw, statement: str) -> None:
