@@ -155,7 +155,7 @@ class Adoption:
         self._used, self._drained = {self._accepted.version: self._accepted}, {}
         if self.pending:
             self._accept(self._delivered)
-            self._used = {self._accepted.version: self._accepted}
+            self._drained = {}
             self._on_accept(self._accepted)
 
     def _try(self, now: float) -> None:

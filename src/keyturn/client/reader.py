@@ -203,7 +203,7 @@ class Secrets:
         """Stop, and report that this process uses nothing any more. Close pools before this."""
         if self._closed:
             return
-        self._closed, self._checked = True, float("-inf")
+        self._closed = True
         _all_open.discard(self)
         self._watcher.stop()
         self._mover.stop()
@@ -235,7 +235,7 @@ class Secrets:
         raise NotFound(f"this application has no secret and no published name {name!r:.80}", f"see {DEFAULT_FILE}")
 
     def _overdue(self) -> bool:
-        return _now() - self._checked > self._configuration.max_stale
+        return self._closed or _now() - self._checked > self._configuration.max_stale
 
     def _catch_up(self) -> None:
         """Nobody looked for too long (a stopped process, a sleeping machine): look before answering."""

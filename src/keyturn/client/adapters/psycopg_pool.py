@@ -70,7 +70,8 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
         NotFound: there is no such name.
     """
     line = Line(name, check, configure, kwargs, connection_class)
-    pool = ConnectionPool(
+    pool = _Pool(
+        line,
         connection_class=_listed(connection_class, line),
         configure=line.configure,
         check=ConnectionPool.check_connection if check_connection else None,
@@ -81,6 +82,19 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
     if open:
         pool.open()
     return pool
+
+
+class _Pool(ConnectionPool[Connection[Any]]):
+    """A pool that says when it is closed."""
+
+    def __init__(self, line: "Line", **options: Any) -> None:  # noqa: ANN401 - handed on to the pool
+        self._line = line
+        super().__init__(**options)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close as every pool does; from then on no version is tried for it."""
+        self._line.end()
+        super().close(timeout)
 
 
 class Line:
@@ -104,6 +118,7 @@ class Line:
         self._pool: ConnectionPool[Connection[Any]] | None = None
         self._open: WeakKeyDictionary[Connection[Any], View] = WeakKeyDictionary()
         self._under_way: dict[object, View] = {}
+        self._ended = False
         self._drain_at = 0.0
         self._pause = DRAIN_AGAIN
 
@@ -112,6 +127,10 @@ class Line:
         with self._lock:
             self._pool = pool
             self._view = self._view or view
+
+    def end(self) -> None:
+        """The pool is closed: it takes every version. Connections that are still in use count until they end."""
+        self._ended = True
 
     def connect(self, connect: Callable[..., Connection[Any]]) -> Connection[Any]:
         """A connection of the current version: one that was outdated on the way is made anew."""
@@ -143,7 +162,7 @@ class Line:
             Denied: the server turned the log-in down; with its SQLSTATE.
             Exception: what `configure` or `check` raised.
         """
-        if self._pool is not None and self._pool.closed and not self._open:
+        if self._ended:
             return
         try:
             connection = self._class.connect(

@@ -1,0 +1,144 @@
+"""The source `bundle-dir`: one generation at a time, whole, from a directory that nobody else writes to."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from keyturn.client.sources import open_source
+from keyturn.client.sources.bundle_dir import BundleDirectory
+from keyturn.core.errors import AdapterError, Corrupt, Denied, NotFound
+from tests.unit.client.place import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An application with v1 delivered."""
+    return Place(tmp_path)
+
+
+def source(place: Place, *secrets: str) -> BundleDirectory:
+    """A source on the bundle, for `database` unless told otherwise."""
+    return BundleDirectory({"kind": "bundle-dir", "path": str(place.run / "bundle")}, secrets or ("database",))
+
+
+def test_a_generation_is_returned_once(place: Place) -> None:
+    """Then nothing, until another one lies there."""
+    opened = source(place)
+    first = opened.changed()
+    assert first is not None
+    assert (first.environment, first.views["database"].version, set(first.views)) == ("test", "v1", {"database"})
+    assert opened.changed() is None
+    place.deliver("v2")
+    second = opened.changed()
+    assert second is not None
+    assert second.views["database"]["password"].reveal() == "password-v2"
+
+
+def test_a_look_that_failed_is_made_again(place: Place) -> None:
+    """A generation counts as seen only when it was read to its end."""
+    opened = source(place)
+    password = place.run / "bundle" / "database.password"
+    content = password.read_bytes()
+    password.unlink()
+    with pytest.raises(Corrupt, match="not complete"):
+        opened.changed()
+    password.write_bytes(content)
+    password.chmod(0o600)
+    assert opened.changed() is not None
+
+
+@pytest.mark.parametrize(("file", "content", "kind"), [
+    ("index.json", b"{}", Corrupt),
+    ("index.json", b" " * 2_000_000, AdapterError),
+    ("database.password", b"\xff", Corrupt),
+    ("database.password", b"a\0b", Corrupt),
+    ("database.password", b"line\n", Corrupt),
+    ("database.proof-key", b"", Corrupt),
+    ("database.proof-key", b"zz" * 32, Corrupt),
+])  # fmt: skip
+def test_content_that_keyturn_did_not_write_is_refused(
+    place: Place, file: str, content: bytes, kind: type[AdapterError]
+) -> None:
+    """With the file, and none of its content."""
+    (place.run / "bundle" / file).write_bytes(content)
+    with pytest.raises(kind) as caught:
+        source(place).changed()
+    assert "password-" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", [".", "index.json", "database.password"])
+def test_what_others_can_write_to_is_refused(place: Place, name: str) -> None:
+    """They could choose the application's credentials."""
+    (place.run / "bundle" / name).chmod(0o777)
+    with pytest.raises(Denied, match="0777"):
+        source(place).changed()
+
+
+def test_a_link_in_place_of_a_field_is_refused(place: Place) -> None:
+    """It could lead to any file that the application may read."""
+    field = place.run / "bundle" / "database.password"
+    field.rename(place.run / "elsewhere")
+    field.symlink_to(place.run / "elsewhere")
+    with pytest.raises(Denied, match="a link"):
+        source(place).changed()
+
+
+def test_what_is_not_there_is_not_found(place: Place) -> None:
+    """The bundle, or a secret in it."""
+    with pytest.raises(NotFound, match="'redis'"):
+        source(place, "redis").changed()
+    (place.run / "bundle").unlink()
+    with pytest.raises(NotFound):
+        source(place).changed()
+
+
+def test_the_nonce_is_what_keyturn_asks_about(place: Place) -> None:
+    """Empty when there is none, when it is no challenge, or when others could have written it."""
+    challenge = place.run / "challenge"
+    assert len(source(place).nonce()) == 64
+    challenge.chmod(0o666)
+    assert source(place).nonce() == ""
+    challenge.chmod(0o600)
+    challenge.write_text("{}")
+    assert source(place).nonce() == ""
+    challenge.unlink()
+    assert source(place).nonce() == ""
+
+
+@pytest.mark.parametrize("table", [{}, {"kind": "bundle-dir"}, {"kind": 1}, {"kind": "bundle-dir", "path": "run"}])
+def test_a_table_that_describes_no_source_is_refused(table: dict[str, object]) -> None:
+    """Before anything is opened."""
+    with pytest.raises(ValueError, match=r"."):
+        open_source(table, ("database",))
+
+
+def test_readers_of_the_directory_see_whole_generations(place: Place) -> None:
+    """A fresh source at each read, against a swapper that removes what it replaced."""
+    ending = threading.Event()
+    wrong: list[object] = []
+    reads = 0
+
+    def swap() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
+            place.deliver(f"n{number}")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        while reads < 1500:
+            generation = source(place).changed()
+            assert generation is not None
+            view = generation.views["database"]
+            if (view["password"].reveal(), view["username"].reveal()) != (
+                f"password-{view.version}",
+                f"user-{view.version}",
+            ):
+                wrong.append(view.version)
+            reads += 1
+    finally:
+        ending.set()
+        swapper.join()
+    assert wrong == []
