@@ -108,14 +108,12 @@ class _Reader:
         return MappingProxyType({name: table for name, table in found.items() if table is not None})
 
     def _names(self, top: str, names: Mapping[str, object]) -> None:
-        seen: dict[str, str] = {}
+        # Names have no upper case, so that none differs from another by case alone.
         for name in names:
             try:
                 check_name(name)
             except UsageError as error:
                 self.flaws.append(Flaw((top, name), f"{name!r:.80} is not a name", error.remedy))
-            if (first := seen.setdefault(name.lower(), name)) != name:
-                self.flaws.append(Flaw((top, name), f"'{name}' and '{first}' are one name without regard to case"))
 
     def _by_kind(self, room: Room, path: tuple[str, str], raw: object) -> Table | None:
         kind = raw.get("kind") if isinstance(raw, Mapping) else None

@@ -1,6 +1,7 @@
 """The table of a secret, as far as all kinds share it."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -136,7 +137,7 @@ class Published(Table):
         return holes(self.text) if self.template or self.field else ()
 
 
-class SecretTable(Table):
+class SecretTable(Table, ABC):
     """What every secret declares. Each kind adds its own keys, and says what its bundle holds."""
 
     kind: str
@@ -168,9 +169,9 @@ class SecretTable(Table):
     """Public facts of the target that templates may use."""
 
     @property
+    @abstractmethod
     def bundle(self) -> tuple[str, ...]:
         """The fields of the bundle."""
-        raise TypeError("a kind declares its bundle")
 
     @property
     def rotating(self) -> frozenset[str]:

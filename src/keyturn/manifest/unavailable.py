@@ -10,7 +10,7 @@ from keyturn.manifest.secret import SecretTable
 from keyturn.manifest.settings import Keyturn, PostgresJournal
 from keyturn.manifest.store import StoreTable
 
-LATER_KEYS = ("calendar", "window", "jitter", "freeze", "deadline")
+LATER_KEYS = ("calendar", "window", "jitter", "freeze")
 """Keys of `rotate` that the schedule follows later; `every` is honoured now."""
 
 _BY_HAND = frozenset({("rotators", "manual")})
@@ -19,7 +19,11 @@ _BY_HAND = frozenset({("rotators", "manual")})
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """One such thing: what it is, and the table or key that declares it."""
+    """One such thing: what it is, and the table or key that declares it.
+
+    Where `path` is a whole table (`secrets.database`), that secret, store or consumer cannot be worked with; a key
+    below it is one that is not followed yet.
+    """
 
     path: tuple[str, ...]
     what: str
@@ -35,13 +39,23 @@ def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailab
             yield Unavailable((top, name), f"kind {kind!r}")
 
 
-def _features(secrets: Mapping[str, SecretTable]) -> Iterator[Unavailable]:
-    for name, secret in secrets.items():
-        for key in LATER_KEYS:
-            if getattr(secret.rotate, key):
-                yield Unavailable(("secrets", name, "rotate"), f"'{key}'")
-        if secret.compromise == "containment":
-            yield Unavailable(("secrets", name, "compromise"), "'containment'")
+def _features(name: str, secret: SecretTable) -> Iterator[Unavailable]:
+    for key in LATER_KEYS:
+        if getattr(secret.rotate, key):
+            yield Unavailable(("secrets", name, "rotate"), f"'{key}'")
+    for published, view in secret.publish.items():
+        if view.store_as is not None:
+            # At the secret itself: a rotation that left a copy in the store behind would break its readers.
+            yield Unavailable(("secrets", name), f"'store_as' of {published}")
+    if secret.compromise == "containment":
+        yield Unavailable(("secrets", name, "compromise"), "'containment'")
+
+
+def _reporting(name: str, consumer: ConsumerTable) -> Iterator[Unavailable]:
+    if getattr(consumer, "urls", ()):
+        yield Unavailable(("consumers", name), "'urls'")
+    if consumer.lifecycle == "planned":
+        yield Unavailable(("consumers", name, "lifecycle"), "'planned'")
 
 
 def unavailable(
@@ -61,6 +75,7 @@ def unavailable(
         *_kinds("stores", "stores", {name: store.kind for name, store in stores.items()}),
         *_kinds("rotators", "secrets", {name: secret.kind for name, secret in secrets.items()}),
         *_kinds("consumers", "consumers", {name: consumer.kind for name, consumer in consumers.items()}),
-        *_features(secrets),
+        *(later for name, secret in secrets.items() for later in _features(name, secret)),
+        *(later for name, consumer in consumers.items() for later in _reporting(name, consumer)),
         *(Unavailable((name,), "this table") for name, content in reserved.items() if content),
     )

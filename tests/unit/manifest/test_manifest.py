@@ -125,7 +125,8 @@ def test_what_is_not_built_is_told_apart_by_secret(guide: Path) -> None:
     manifest = load(guide, "dev")
     assert manifest.unavailable_for("database") == (
         "'calendar' (secrets.database.rotate)",
-        "'deadline' (secrets.database.rotate)",
+        "'store_as' of database-url (secrets.database)",
+        "'store_as' of postgres-password (secrets.database)",
     )
     assert manifest.unavailable_for("postgres-admin") == ()
     assert "kind 'systemd' (consumers.nginx)" in manifest.unavailable_for("certificate")
@@ -137,6 +138,17 @@ def test_reserved_tables_are_kept_and_listed(write: Write) -> None:
     manifest = load(write(SMALL + '[alerts.mail]\nto = "a@example.com"\n[retention]\n'))
     assert manifest.reserved["alerts"]["mail"]["to"] == "a@example.com"
     assert manifest.unavailable() == ("this table (alerts)",)
+
+
+def test_keys_of_a_later_version_are_listed_wherever_they_stand(write: Write) -> None:
+    """What a consumer or a policy declares and nothing follows yet is named."""
+    text = SMALL.replace("used_by", 'compromise = "containment"\nused_by')
+    consumer = '[consumers.api]\nkind = "application"\nbundle_dir = "/a"\nexpect = 1\nlifecycle = "planned"\n'
+    assert load(write(f'{text}{consumer}urls = ["http://127.0.0.1:1"]\n')).unavailable() == (
+        "'containment' (secrets.admin.compromise)",
+        "'urls' (consumers.api)",
+        "'planned' (consumers.api.lifecycle)",
+    )
 
 
 def test_a_journal_for_several_workers_is_read_and_not_available(write: Write) -> None:

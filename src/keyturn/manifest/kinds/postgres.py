@@ -51,16 +51,6 @@ class Target(Tls):
     def flaws(self) -> Iterator[Flaw]:
         """Roles that are not two, not distinct, or the owner."""
         yield from super().flaws()
-        for path, role in (
-            (("owner_role",), self.owner_role),
-            *((("roles", i), role) for i, role in enumerate(self.roles)),
-        ):
-            if not _ROLE.match(role):
-                yield Flaw(
-                    path,
-                    "not a role that may log in or own",
-                    "letters, digits and _, and no name that PostgreSQL reserves",
-                )
         if len(self.roles) != 2 or len(set(self.roles)) != 2:  # noqa: PLR2004 -- a pair
             yield Flaw(("roles",), "not two distinct roles", 'write two such as ["clo_a", "clo_b"]')
         if self.owner_role in self.roles:
