@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .folding import UNPROVED, View
-from .moves import State
+from .shapes import State
 from .world import NOBODY, World, accepted
 
 PROOFS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(

@@ -13,8 +13,6 @@ every state anyway.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from keyturn.core.rotator import Answer
 from keyturn.rotation.events import (
@@ -43,9 +41,10 @@ from keyturn.rotation.machine import IDLE, IN_USE
 from keyturn.rotation.state import Kind
 
 from .folding import INTENT, RULES, WINDOW_MS, Fold, View, planned
+from .gap import explained
 from .search import FAIR, FAULT, PEOPLE
+from .shapes import Bounds, Habits, Move, State
 from .world import (
-    ABSENT,
     NOBODY,
     REMADE,
     SLOTS,
@@ -58,60 +57,6 @@ from .world import (
     perform,
     resource,
 )
-
-
-class State(NamedTuple):
-    """The secret by its number, the world, and what a lost journal tail needs to know.
-
-    `tail`: () where none is ever lost; ("may", before, before that) while it may be; ("lost",) until
-    the gap is accepted; ("found",) after that; ("person",) when only a person can go on.
-    """
-
-    secret: int
-    world: World
-    tail: tuple[str | int, ...] = ()
-
-
-class Move(NamedTuple):
-    """One thing that happens: the secrets that its events lead through, and the world after it."""
-
-    label: str
-    kind: str
-    secrets: tuple[int, ...]
-    world: World
-    tail: tuple[str | int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How far the search goes."""
-
-    rotations: int = 3
-    flights: int = 2
-    people: bool = True
-    """Operators abort and revert at any legal time; instances reject."""
-    tail: bool = False
-    """The last one or two records may vanish, once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How the engine's hands behave; a seeded bug changes one."""
-
-    window: bool = True
-    """A quiet window begins when all were seen, and outlasts what instances had read or begun before it.
-
-    What they hold without using it is not seen at the target.
-    """
-    one_is_enough: bool = False
-    """A consumer is observed as its first instance that is done."""
-    read_back_state: bool = False
-    """An unanswered effect is taken as done when the target looks so, whoever made it so."""
-    stale_append: bool = False
-    """A worker whose claim was taken over still writes."""
-    reconcile: bool = True
-    gap_looks: bool = True
-    """Accepting a gap waits for sends under way, looks at store and slots, and stops if they differ."""
 
 
 class Moves:
@@ -131,6 +76,9 @@ class Moves:
             yield from self._between(state, view)
             return
         yield from self._owner(state, view)
+        if not view.stopped:
+            claimed = self._claim(state.secret, f"r{view.new}", resume=False)
+            yield Move("the other worker claims it", FAULT, (claimed,), state.world)
         if view.pending and not view.stopped:
             yield from self._read_back(state, view)
         if view.family in {"deliver", "settle"} and not view.stopped:
@@ -240,7 +188,8 @@ class Moves:
             after, reply = perform(base, flight, self._rules)
             what = _words(flight)
             if reply != "ok":
-                failed = Failed(f"r{view.new}", view.step, INTENT, reply)
+                code = "" if self._habits.hides_conflict else reply
+                failed = Failed(f"r{view.new}", view.step, INTENT, code)
                 last = self._event(announced, ("failed", view.step, reply), failed)
                 yield Move(f"{view.step}: {what}: {reply}", FAIR, (announced, last), base)
                 return
@@ -408,36 +357,6 @@ class Moves:
 
 CLAIMED_BEFORE = -7
 """A record number of an intent that no longer stands."""
-
-
-def explained(view: View, world: World) -> bool:
-    """Whether store, copy, delivery and slots are as the journal says, up to what it announced."""
-    if view.kind is None:
-        pointers = {world.main.current, world.copy.current, world.delivered[0]}
-        return pointers == {view.current} and world.slots[view.slot].enabled and not world.slots[1 - view.slot].enabled
-    pointers_as_written = (
-        world.main.current in _allowed(view, "promote", "demote")
-        and world.copy.current in _allowed(view, "copy", "copy")
-        and world.delivered[0] in _allowed(view, "deliver", "deliver")
-    )
-    fresh, stale = world.slots[view.slot].enabled, world.slots[view.old_slot].enabled
-    if view.direction == "forward":
-        fresh_as_written = fresh if "apply" in view.done else (not fresh or "apply" in view.intended)
-    else:
-        fresh_as_written = not fresh if "disable:new" in view.done else True
-    made = world.main.versions[view.new]
-    usable = view.direction != "forward" or made >= 0 or (made == ABSENT and "stage" not in view.done)
-    return pointers_as_written and fresh_as_written and usable and (stale or "disable:old" in view.intended)
-
-
-def _allowed(view: View, forward: str, back: str) -> set[int]:
-    """Which attempt a pointer may name, when these are the steps that set it."""
-    if view.direction == "forward":
-        if forward in view.done:
-            return {view.new}
-        return {view.old, view.new} if forward in view.intended else {view.old}
-    touched = forward in view.intended and (view.direction == "abort" or back not in view.done)
-    return {view.old, view.new} if touched else {view.old}
 
 
 def _let_go(world: World) -> World:

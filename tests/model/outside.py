@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from .folding import Fold
 from .laws import broken, unproved
-from .moves import Bounds, Habits, Move, Moves, State
+from .moves import Moves
 from .search import Step
+from .shapes import Bounds, Habits, Move, State
 from .world import Rules, World, beginning, canonical
 
 ALARM = "9 no drift without a foreign hand"

@@ -11,11 +11,13 @@ there: performing it now or at any later time leaves every world as it is.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 ABSENT, RETIRED, NOBODY = -1, -2, -1
 REMADE = 10
 SLOTS = ("a", "b")
+BUNDLE = "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,12 @@ def resource(effect: str, what: int) -> str:
     """What an effect's fence is compared with; empty where it has none."""
     if effect in {"apply", "disable"}:
         return SLOTS[what]
-    return "bundle" if effect == "deliver" else ""
+    return BUNDLE if effect == "deliver" else ""
 
 
 def stored_fence(world: World, where: str) -> int:
     """The fence that stands at a resource."""
-    if where == "bundle":
+    if where == BUNDLE:
         return world.delivered[1]
     return world.slots[SLOTS.index(where)].fence if where else 0
 
@@ -203,17 +205,25 @@ def canonical(world: World, needed: frozenset[int], planned: int, rules: Rules) 
     version that nobody speaks of, that is not current and that no promotion under way names, is as
     good as retired.
     """
-    flights = [one for one in world.flights if alive(world, one, rules)]
+    flights = tuple(one for one in world.flights if alive(world, one, rules))
     named = {number for one in flights if one.effect in {"promote", "copy"} for number in (one.what, one.other)}
     used = needed | named | {world.main.current, world.copy.current}
-    main, copy = (_trimmed(entry, used, planned) for entry in (world.main, world.copy))
-    flights = [one for one in flights if one.effect != "stage" or main.versions[one.what] == ABSENT]
-    ranks = {where: _ranks(world, flights, where) for where in (*SLOTS, "bundle")}
-    first, second = world.slots
-    slots = (first._replace(fence=ranks["a"][first.fence]), second._replace(fence=ranks["b"][second.fence]))
-    delivered = (world.delivered[0], ranks["bundle"][world.delivered[1]])
+    main, copy = _trimmed(world.main, used, planned), _trimmed(world.copy, used, planned)
+    flights = tuple(one for one in flights if one.effect != "stage" or main.versions[one.what] == ABSENT)
+    slots, delivered, flights = _ranked(world.slots, world.delivered, flights)
+    return World(slots, main, copy, delivered, world.people, flights, world.landed, world.escrow)
+
+
+@cache
+def _ranked(
+    slots: tuple[Slot, Slot], delivered: tuple[int, int], flights: tuple[Flight, ...]
+) -> tuple[tuple[Slot, Slot], tuple[int, int], tuple[Flight, ...]]:
+    """Each resource's fences, those that stand and those that fly, counted from 0."""
+    stored = {SLOTS[0]: slots[0].fence, SLOTS[1]: slots[1].fence, BUNDLE: delivered[1]}
+    ranks = {where: _ranks(fence, flights, where) for where, fence in stored.items()}
+    first, second = (slot._replace(fence=ranks[name][slot.fence]) for name, slot in zip(SLOTS, slots, strict=True))
     flying = tuple(sorted(_renumbered(one, ranks) for one in flights))
-    return world._replace(slots=slots, main=main, copy=copy, delivered=delivered, flights=flying)
+    return (first, second), (delivered[0], ranks[BUNDLE][delivered[1]]), flying
 
 
 def _renumbered(flight: Flight, ranks: dict[str, dict[int, int]]) -> Flight:
@@ -221,6 +231,7 @@ def _renumbered(flight: Flight, ranks: dict[str, dict[int, int]]) -> Flight:
     return flight._replace(fence=ranks[where][flight.fence]) if where else flight
 
 
+@cache
 def _trimmed(entry: Entry, used: frozenset[int], planned: int) -> Entry:
     versions = tuple(
         value if attempt in used or attempt > planned else RETIRED for attempt, value in enumerate(entry.versions)
@@ -228,7 +239,6 @@ def _trimmed(entry: Entry, used: frozenset[int], planned: int) -> Entry:
     return Entry(entry.current, versions)
 
 
-def _ranks(world: World, flights: list[Flight], where: str) -> dict[int, int]:
-    numbers = {stored_fence(world, where)}
-    numbers |= {one.fence for one in flights if resource(one.effect, one.what) == where}
+def _ranks(stored: int, flights: tuple[Flight, ...], where: str) -> dict[int, int]:
+    numbers = {stored, *(one.fence for one in flights if resource(one.effect, one.what) == where)}
     return {number: rank for rank, number in enumerate(sorted(numbers))}
