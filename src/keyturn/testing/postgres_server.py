@@ -28,6 +28,9 @@ START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
 
+_WATCH = 'read -r stopped && exit; kill -QUIT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"'
+"""The pipe to the watcher ends with us, also when we are killed: then it ends the server and cleans up."""
+
 
 def binaries(packaged: Path = Path("/usr/lib/postgresql")) -> Path:
     """The directory of the newest `postgres` on this machine, of a Debian package or on PATH.
@@ -76,6 +79,7 @@ class PostgresServer:
         self._settings = {"fsync": "on" if fsync else "off", **(settings or {})}
         self._hba, self._names = hba, names
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -148,6 +152,13 @@ class PostgresServer:
                 start_new_session=True,  # Ctrl-C in a terminal is for us; we end the server ourselves
                 **_as_postgres(),
             )
+        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
+            ["/bin/sh", "-c", _WATCH, "sh", str(self._process.pid), self.directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._wait_until_ready()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -162,6 +173,9 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
         self._process = None
+        if self._watcher is not None:
+            self._watcher.communicate(b"stopped\n")
+            self._watcher = None
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):

@@ -1,5 +1,9 @@
 """The private server for tests and the demo."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,24 @@ def test_failed_start_leaves_nothing_behind() -> None:
     with pytest.raises(Unavailable, match="shared_buffers"):
         server.__enter__()
     assert not server.directory.exists()
+
+
+def test_killed_owner_leaves_nothing_behind() -> None:
+    """When the process that started it is killed, the server ends and its directory goes."""
+    program = """
+import os, signal
+from keyturn.testing.postgres_server import PostgresServer
+server = PostgresServer().__enter__()
+print(server.pid, server.directory, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    pid, directory = done.stdout.split()
+    until = time.monotonic() + 20
+    while Path(directory).exists() or Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_no_server_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
