@@ -1,6 +1,7 @@
 """Kind to objects: the one place where adapters are imported, on demand."""
 
 import os
+import pwd
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,10 +83,12 @@ def state_of(directory: Path, environ: Mapping[str, str] = os.environ) -> State:
 
 
 def actor() -> str:
-    """Who acts, for the journal: `user@host/pid`."""
-    return (
-        f"{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.geteuid()}@{socket.gethostname()}/{os.getpid()}"
-    )
+    """Who acts, for the journal: `user@host/pid`; the user who called sudo, where one did."""
+    try:
+        account = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        account = str(os.geteuid())
+    return f"{os.environ.get('SUDO_USER') or account}@{socket.gethostname()}/{os.getpid()}"
 
 
 def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretValue]:

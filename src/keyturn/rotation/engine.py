@@ -11,7 +11,8 @@ One pass of `advance`, in numbers:
 6. back to 2, until it ends, must wait, is told to stop, or another worker has taken over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class Engine:
         Raises:
             Refused: one is open already.
         """
-        with FileLock(self._lock_file):
+        with self._alone():
             self._log.refresh()
             if self._log.state.rotation is not None:
                 raise Refused(f"rotation {self._log.rotation.id} of {self.name} is open", f"keyturn resume {self.name}")
@@ -158,7 +159,7 @@ class Engine:
             Refused: somebody is at work on this secret.
             AdapterError: store or target could not be asked.
         """
-        with FileLock(self._lock_file):
+        with self._alone():
             self._log.refresh()
             return reconcile(self.parts, self._log, self._effects)
 
@@ -177,7 +178,7 @@ class Engine:
         Raises:
             Refused: another worker is at it.
         """
-        with FileLock(self._lock_file):
+        with self._alone():
             self._log.refresh()
             if self._log.state.rotation is None:
                 return Outcome("idle")
@@ -190,6 +191,17 @@ class Engine:
                     outcome = self._moved()
                 if outcome is not None:
                     return outcome
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(FileLock(self._lock_file))
+            except Refused as locked:
+                raise Refused(
+                    f"{self.name} is being worked on: {locked.message}", f"keyturn status {self.name}"
+                ) from None
+            yield
 
     # --- one action --------------------------------------------------------------------------
 
