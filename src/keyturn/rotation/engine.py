@@ -38,8 +38,6 @@ from keyturn.system.locks import FileLock
 
 TRIES = 3
 """How often a passing fault is tried again within one `advance`."""
-PAUSE = 0.5
-"""Seconds before the first of those tries; doubled each time."""
 
 
 class Engine:
@@ -355,7 +353,7 @@ class Engine:
     def _again(self, going: Pass, outcome: Outcome) -> Outcome | None:
         """None to try once more after a pause, `outcome` when it was tried often enough."""
         going.faults += 1
-        pause = PAUSE * 2 ** (going.faults - 1)
+        pause = self.parts.policy.pause * 2 ** (going.faults - 1)
         left = going.left(self._clock.now())
         if going.faults >= TRIES or self._stopping() or (left is not None and left < pause):
             return outcome

@@ -3,12 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyturn.core.clock import Moment
+from keyturn.core.clock import Moment, parse_rfc3339
 from keyturn.core.consumer import Instance
 from keyturn.core.errors import Conflict
 from keyturn.core.rotator import Session
 from keyturn.journal.record import Event, Journal, Record
-from keyturn.rotation.events import Aborted, Closed, Done, Fact, Intended, Planned, Reverted, Seen, decode, encode
+from keyturn.rotation.events import (
+    Aborted,
+    Closed,
+    Done,
+    Excused,
+    Fact,
+    Intended,
+    Planned,
+    Reverted,
+    Seen,
+    decode,
+    encode,
+)
 from keyturn.rotation.machine import apply
 from keyturn.rotation.orders import family
 from keyturn.rotation.state import Rotation, Secret
@@ -70,6 +82,7 @@ class Log:
         self.ended: Moment | None = None
         self.attempts: set[str] = set()
         self.intents: dict[int, str] = {}
+        self._excuses: dict[str, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -108,6 +121,11 @@ class Log:
         """Whether nobody appended since we last looked."""
         return self.journal.head(self.stream).seq == self.seq
 
+    def excuse_expired(self, consumer: str, now: Moment) -> bool:
+        """Whether the consumer was excused, and the excuse is over."""
+        until = self._excuses.get(consumer)
+        return until is not None and now.wall >= parse_rfc3339(until)
+
     @property
     def rotation(self) -> Rotation:
         """The open rotation. Call it only where one is open."""
@@ -120,6 +138,9 @@ class Log:
         if isinstance(fact, Planned):
             self.planned, self.delivered = record.moment(), None
             self.attempts.add(fact.attempt)
+            self._excuses.clear()
+        elif isinstance(fact, Excused):
+            self._excuses[fact.consumer] = fact.until
         elif isinstance(fact, Intended):
             self.intents[record.seq] = fact.effect
         elif isinstance(fact, Done) and family(fact.effect) == "deliver":

@@ -16,13 +16,15 @@ class Policy:
 
     `window` is the minimum overlap: how long the target must be seen without the old credential.
     After `deadline` a settle that still waits is a finding that names the holdouts; it never ends
-    anything. `poll` is the pause between two looks while settling, `claim` how long a claim holds.
+    anything. `poll` is the pause between two looks while settling, `claim` how long a claim holds, `pause` comes before a passing fault is tried again
+    (doubled each time).
     """
 
     window: float
     deadline: float = 600.0
     poll: float = 0.4
     claim: float = 60.0
+    pause: float = 0.5
     on_reject: str = "revert"
     proof: Mapping[str, str] | None = None
 

@@ -15,6 +15,10 @@ from keyturn.rotation.parts import Parts
 from keyturn.rotation.settling import MAX_GAP_MS
 
 
+NOT_WAITED = -1
+"""Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
+
+
 class QuietWindow:
     """How long the target has been seen without the old credential, from samples.
 
@@ -133,7 +137,10 @@ class Settle:
 
     def _observed(self, consumer: Consumer, observation: Observation) -> Observed:
         rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == consumer.name)
-        waited = int((self._begun.elapsed(self._clock.now()) or 0.0) * 1000)
+        now = self._clock.now()
+        waited = int((self._begun.elapsed(now) or 0.0) * 1000)
+        if self._log.excuse_expired(consumer.name, now):
+            waited = NOT_WAITED
         return Observed(
             self._log.rotation.id,
             consumer.name,

@@ -40,9 +40,9 @@ def observed(rotation: Rotation, seq: int, fact: Observed) -> Rotation:
 
 
 def _satisfied(rule: ConsumerRule, fact: Observed, *, excused: bool) -> bool:
-    if excused or not rule.reports:
-        return fact.waited_ms >= rule.grace_ms
-    return fact.complete and all(_runs_on(one, fact.version, rule.grade) for one in fact.instances)
+    if rule.reports and fact.complete and all(_runs_on(one, fact.version, rule.grade) for one in fact.instances):
+        return True
+    return (excused or not rule.reports) and fact.waited_ms >= rule.grace_ms
 
 
 def _runs_on(one: Seen, version: str, grade: str) -> bool:

@@ -38,7 +38,7 @@ class Bench:
         self.escrow = MemoryEscrow()
         self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]
         self.consumers: tuple[Consumer, ...] = (FakeConsumer("app", self.instances),)
-        self.policy = Policy(window=window, deadline=deadline, poll=0.01)
+        self.policy = Policy(window=window, deadline=deadline, poll=0.01, pause=0.01)
         self.stopping: Callable[[], bool] = lambda: False
         self.heard: list[Record | Watching] = []
         self.on_record: Callable[[Record], None] = lambda _: None

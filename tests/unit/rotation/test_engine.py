@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_candidate_is_forgotten_by_the_escrow_when_the_rotation_ends(bench: 
 
 def test_a_stopped_instance_holds_the_rotation_and_is_named(bench: Bench) -> None:
     """While one process is silent on the old version, nothing is retired and its name is given."""
-    bench.policy = type(bench.policy)(window=0.05, deadline=0.02, poll=0.01)
+    bench.policy = replace(bench.policy, deadline=0.02)
     bench.instances[1].stopped = True
     outcome = bench.rotate(patience=0.4)
     assert outcome.status == "waiting"
@@ -100,7 +101,7 @@ def test_a_rejection_reverts_and_nobody_fails(bench: Bench) -> None:
 
 def test_a_rejection_holds_where_the_manifest_says_so(bench: Bench) -> None:
     """With on_reject = hold the rotation stops and says who rejected."""
-    bench.policy = type(bench.policy)(window=0.05, poll=0.01, on_reject="hold")
+    bench.policy = replace(bench.policy, on_reject="hold")
     bench.on_record = lambda record: bench.target.unusable.add("b") if record.kind == "delivery.sent" else None
     outcome = bench.rotate()
     assert outcome.status == "held"
@@ -254,15 +255,24 @@ def test_an_excused_consumer_need_not_be_shown(bench: Bench) -> None:
     """An excuse releases the rotation from one consumer; the target must still be quiet."""
     bench.consumers = (*bench.consumers, FakeConsumer("lost", [], expected=2))
     assert bench.rotate(patience=0.2).status == "waiting"
-    bench.engine().excuse("lost", "2026-12-01T00:00:00.000Z", "decommissioned")
+    bench.engine().excuse("lost", "9999-12-01T00:00:00.000Z", "decommissioned")
     assert bench.engine().advance(20).status == "closed"
+
+
+def test_an_excuse_that_is_over_excuses_nobody(bench: Bench) -> None:
+    """After the time that an excuse names, its consumer must be shown again."""
+    bench.consumers = (*bench.consumers, FakeConsumer("lost", [], expected=2))
+    engine = bench.engine()
+    engine.begin("bench")
+    engine.excuse("lost", "2001-01-01T00:00:00.000Z", "long ago")
+    assert engine.advance(0.2).status == "waiting"
 
 
 def test_an_unknown_consumer_cannot_be_excused(bench: Bench) -> None:
     """A typing error in an excuse is refused."""
     bench.engine().begin("bench")
     with pytest.raises(Refused, match="no consumer"):
-        bench.engine().excuse("ap", "2026-12-01T00:00:00.000Z", "typo")
+        bench.engine().excuse("ap", "9999-12-01T00:00:00.000Z", "typo")
 
 
 def test_a_slot_that_somebody_enabled_is_drift(bench: Bench) -> None:
