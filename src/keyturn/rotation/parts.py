@@ -16,8 +16,8 @@ class Policy:
 
     `window` is the minimum overlap: how long the target must be seen without the old credential.
     After `deadline` a settle that still waits is a finding that names the holdouts; it never ends
-    anything. `poll` is the pause between two looks while settling, `claim` how long a claim holds, `pause` comes before a passing fault is tried again
-    (doubled each time).
+    anything. `poll` is the pause between two looks while settling, `claim` how long a claim holds,
+    `pause` what comes before a passing fault is tried again (doubled each time).
     """
 
     window: float

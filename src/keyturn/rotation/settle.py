@@ -14,7 +14,6 @@ from keyturn.rotation.orders import current_step, leaving_slot
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.settling import MAX_GAP_MS
 
-
 NOT_WAITED = -1
 """Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
 
