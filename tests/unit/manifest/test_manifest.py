@@ -83,6 +83,7 @@ def test_a_profile_replaces_whole_tables_and_nothing_else(guide: Path) -> None:
     assert (dev.secret("cache").publish["redis-url"].template or "").startswith("redis://")
     assert "redis-password" in dev.secret("cache").publish
     assert dev.secret("jwt") == base.secret("jwt")
+    assert load(guide, "files").secrets == base.secrets
     assert (base.profile, dev.profile, dev.profiles) == (None, "dev", ("dev", "files"))
 
 
@@ -97,15 +98,15 @@ def test_nothing_of_a_manifest_can_be_changed(guide: Path) -> None:
     """Objects refuse attributes, mappings refuse entries."""
     manifest = load(guide)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        manifest.service = "other"  # type: ignore[misc]
+        manifest.service = "other"  # type: ignore[misc] -- the test is that this fails
     with pytest.raises(ValidationError, match="frozen"):
         manifest.secret("database").owner = "other"
     with pytest.raises(TypeError):
-        manifest.secrets["x"] = manifest.secret("database")  # type: ignore[index]
+        manifest.secrets["x"] = manifest.secret("database")  # type: ignore[index] -- the test is that this fails
     with pytest.raises(TypeError):
-        manifest.secret("database").publish["x"] = None  # type: ignore[index]
+        manifest.secret("database").publish["x"] = None  # type: ignore[index] -- the test is that this fails
     with pytest.raises(TypeError):
-        manifest.reserved["x"] = {}  # type: ignore[index]
+        manifest.reserved["x"] = {}  # type: ignore[index] -- the test is that this fails
 
 
 def test_what_is_not_built_is_named_once_each(guide: Path) -> None:

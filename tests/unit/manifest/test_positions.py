@@ -120,6 +120,15 @@ def test_any_text_is_located_or_left_to_tomllib(text: str) -> None:
     assert all(path in positions for path in paths(data))
 
 
+@pytest.mark.parametrize("scalar", [*PLAIN, *TIMES, *TEXTS, *LONG])
+def test_what_follows_a_value_is_found(scalar: str) -> None:
+    """No form of a value hides the keys after it, in a pair, a list or an inline table."""
+    text = f"a = {scalar}\nb = [{scalar}, {scalar} # x\n]\nc = {{d = {scalar}, e = {scalar}}}\nf = 1"
+    positions = Positions(text)
+    assert all(path in positions for path in paths(tomllib.loads(text)))
+    assert positions["f",] == (text.count("\n") + 1, 1)
+
+
 def test_elements_of_lists_have_places_of_their_own() -> None:
     """An element over several lines is found on its own line, a table of an array at its header."""
     positions = Positions('x = [\n  "a", # one\n  { b = 1 },\n]\n[[t]]\n[[t]]\nq = 1\n[[t.u]]\n')
