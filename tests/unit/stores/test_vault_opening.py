@@ -1,6 +1,8 @@
 """Making, opening and recovering a vault, and what it demands of its surroundings."""
 
 import base64
+import dataclasses
+import errno
 import hashlib
 import os
 import stat
@@ -23,7 +25,9 @@ from keyturn.core.errors import (
 )
 from keyturn.core.secret import SecretValue
 from keyturn.stores.local import LocalVault, ground
+from keyturn.stores.local.database import insert
 from keyturn.stores.local.key_file import gives_only_to, make_key_file, read_key_file
+from keyturn.stores.local.slots import make_slot
 from tests.unit.stores.places import Place, bundle, make_place
 
 
@@ -287,6 +291,41 @@ def test_anything_else_is_no_key_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(Corrupt) as refusal:
         read_key_file(path)
     assert not text.strip() or text == "x" or text not in str(refusal.value)
+
+
+def test_a_key_file_that_cannot_be_written_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no space left nothing stands in the directory afterwards, and the next try succeeds."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(Unavailable):
+            make_key_file(tmp_path / "key")
+    assert list(tmp_path.iterdir()) == []
+    make_key_file(tmp_path / "key")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_re_key_removes_every_other_slot(place: Place) -> None:
+    """A slot that was there besides the two opens nothing after a recovery."""
+    other = bytes(range(32))
+    handle = place.open()
+    with handle.file.writing() as transaction:
+        slot = make_slot(3, "key-file", other, transaction.key)
+        insert(transaction._database, "slots", dataclasses.astuple(slot))
+        content = transaction._content
+        transaction._content = dataclasses.replace(content, slots=(*content.slots, slot))
+        transaction.changed = True
+    ours = place.key_file.read_bytes()
+    place.key_file.write_bytes(other.hex().encode())
+    assert place.open().names() == ("database", "mail")
+    place.key_file.write_bytes(ours)
+    place.recover()
+    place.key_file.write_bytes(other.hex().encode())
+    with pytest.raises(Denied):
+        place.open()
 
 
 def test_a_huge_key_file_is_not_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The key file: 32 random bytes that open the vault and the state vault, readable by us alone."""
 
+import fcntl
 import os
 import secrets
 import struct
@@ -7,10 +8,9 @@ from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
 
-from keyturn.core.errors import Conflict, Corrupt
-from keyturn.stores.local import ground
+from keyturn.core.errors import Conflict, Corrupt, Unavailable
 from keyturn.stores.local.sealing import KEY_BYTES
-from keyturn.system.files import OPEN_TO_OTHERS, read_file, write_atomic
+from keyturn.system.files import OPEN_TO_OTHERS, Directory, read_file, typed_errors
 
 _LIMIT = 256
 _NOT_FOR_WORLD = 0o037
@@ -22,15 +22,20 @@ _ACL_VERSION, _ACL_ENTRY = b"\2\0\0\0", struct.Struct("<HHI")
 def make_key_file(path: Path) -> None:
     """Write a new key file (32 random bytes as hex, 0600), unless one is there already.
 
+    It is written under its own name and no other, so that no kill leaves a second copy of the key;
+    one that was cut short is refused when it is read.
+
     Raises:
         Denied, NotFound, Unavailable: it could not be written.
     """
-    if ground.stands(path):
-        return
-    draft = ground.draft_of(path)
-    write_atomic(draft, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n", mode=0o600)
-    with ground.removed(draft), suppress(Conflict):  # another process was first: its key file is the one
-        ground.put_in_place(draft, path)
+    with Directory(path.parent, follow=True) as directory, suppress(Conflict), typed_errors(str(path)):
+        fcntl.flock(directory.fd, fcntl.LOCK_EX)  # who finds the file there must find it whole
+        try:
+            directory.create(path.name, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
+        except Unavailable:
+            directory.remove(path.name)
+            raise
+        directory.sync()
 
 
 def read_key_file(path: Path) -> bytes:
@@ -50,7 +55,7 @@ def _decode(text: bytes, path: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise Corrupt(f"{path} is not a key file", "it holds 32 random bytes as hex or base64, and nothing else")
+        raise Corrupt(f"{path} is not a key file", "put the right one there; an empty one was never used: remove it")
     return key
 
 
