@@ -98,15 +98,15 @@ def test_nothing_of_a_manifest_can_be_changed(guide: Path) -> None:
     """Objects refuse attributes, mappings refuse entries."""
     manifest = load(guide)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        manifest.service = "other"  # type: ignore[misc] -- the test is that this fails
+        manifest.service = "other"  # type: ignore[misc]  # the test is that this fails
     with pytest.raises(ValidationError, match="frozen"):
         manifest.secret("database").owner = "other"
     with pytest.raises(TypeError):
-        manifest.secrets["x"] = manifest.secret("database")  # type: ignore[index] -- the test is that this fails
+        manifest.secrets["x"] = manifest.secret("database")  # type: ignore[index]  # the test is that this fails
     with pytest.raises(TypeError):
-        manifest.secret("database").publish["x"] = None  # type: ignore[index] -- the test is that this fails
+        manifest.secret("database").publish["x"] = None  # type: ignore[index]  # the test is that this fails
     with pytest.raises(TypeError):
-        manifest.reserved["x"] = {}  # type: ignore[index] -- the test is that this fails
+        manifest.reserved["x"] = {}  # type: ignore[index]  # the test is that this fails
 
 
 def test_what_is_not_built_is_named_once_each(guide: Path) -> None:

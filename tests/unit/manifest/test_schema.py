@@ -84,7 +84,7 @@ def test_each_options_file_reads_its_kind_as_closed_and_frozen_data(kind: Kind) 
     for table in (model, *inner_models(model).values()):
         assert issubclass(table, Table)
         assert (table.model_config.get("frozen"), table.model_config.get("extra")) == (True, "forbid")
-    assert kind.name in model.model_fields["kind"].annotation.__args__  # type: ignore[union-attr] -- every kind is a Literal
+    assert kind.name in model.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]  # every kind is a Literal
 
 
 def test_a_kind_that_does_not_exist_has_no_options() -> None:
