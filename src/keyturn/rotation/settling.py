@@ -28,9 +28,11 @@ def observed(rotation: Rotation, seq: int, fact: Observed) -> Rotation:
         raise illegal(fact, seq)
     settling = rotation.settling
     seen = dict(settling.seen)
-    members = frozenset(one.id for one in fact.instances if not one.drained)
     rule = next((rule for rule in rotation.plan.consumers if rule.name == fact.consumer), None)
-    if rule is None or not _satisfied(rule, fact, excused=fact.consumer in rotation.excused):
+    shown = rule is not None and _shown(rule, fact)
+    waited = rule is not None and _waited(rule, fact, excused=fact.consumer in rotation.excused)
+    members = frozenset(one.id for one in fact.instances if shown and not one.drained)
+    if not shown and not waited:
         seen.pop(fact.consumer, None)
         return replace(rotation, settling=Settling(tuple(seen.items())))
     if settling.quiet and seen.get(fact.consumer) == members:
@@ -39,9 +41,12 @@ def observed(rotation: Rotation, seq: int, fact: Observed) -> Rotation:
     return replace(rotation, settling=Settling(tuple(sorted(seen.items()))))
 
 
-def _satisfied(rule: ConsumerRule, fact: Observed, *, excused: bool) -> bool:
-    if rule.reports and fact.complete and all(_runs_on(one, fact.version, rule.grade) for one in fact.instances):
-        return True
+def _shown(rule: ConsumerRule, fact: Observed) -> bool:
+    return rule.reports and fact.complete and all(_runs_on(one, fact.version, rule.grade) for one in fact.instances)
+
+
+def _waited(rule: ConsumerRule, fact: Observed, *, excused: bool) -> bool:
+    """Whether its grace is over, where that is enough; which instances come and go meanwhile is not asked."""
     return (excused or not rule.reports) and fact.waited_ms >= rule.grace_ms
 
 
