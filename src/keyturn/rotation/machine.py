@@ -117,6 +117,17 @@ _VERDICTS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """What an answer does to the rotation. Anything that is not listed is no proof: the step stays open."""
 
+_PROOFS: Mapping[str, tuple[type[Fact], ...]] = MappingProxyType(
+    {
+        "stage": (Staged,),
+        "promote": (Promoted,),
+        "demote": (Promoted,),
+        "retire:old": (Retired,),
+        "withdraw": (Retired, Done),
+    }
+)
+"""The shape of event that proves an effect; a `Done` for all others. Nothing to withdraw is a `Done`, too."""
+
 _REDO: Mapping[str, str] = MappingProxyType({"death:old": "disable:old", "refused:new": "disable:new"})
 
 _LEGAL_END: Mapping[type[Fact], Direction] = MappingProxyType(
@@ -190,14 +201,15 @@ def _claimed(rotation: Rotation, seq: int, fact: Claimed) -> Rotation:
 
 
 def _intent(rotation: Rotation, seq: int, fact: Intended) -> Rotation:
-    if fact.epoch != rotation.epoch or fact.effect != current_step(rotation) or rotation.turn or rotation.stopped:
+    owned = rotation.worker and fact.epoch == rotation.epoch
+    if not owned or fact.effect != current_step(rotation) or rotation.turn or rotation.stopped:
         raise illegal(fact, seq)
     return replace(rotation, pending=Pending(fact.effect, seq), intended=rotation.intended | {fact.effect})
 
 
 def _finished(rotation: Rotation, seq: int, fact: Done | Staged | Promoted | Retired) -> Rotation:
     pending = rotation.pending
-    if pending is None or pending.intent != fact.intent or pending.effect in rotation.done:
+    if pending is None or pending.intent != fact.intent or not _proves(fact, pending.effect):
         raise illegal(fact, seq)
     made = rotation.made
     if isinstance(fact, Staged):
@@ -207,11 +219,16 @@ def _finished(rotation: Rotation, seq: int, fact: Done | Staged | Promoted | Ret
     return replace(rotation, pending=None, made=made, done=(*rotation.done, pending.effect), settling=Settling())
 
 
+def _proves(fact: Done | Staged | Promoted | Retired, effect: str) -> bool:
+    named = not isinstance(fact, Done) or fact.effect == effect
+    return named and isinstance(fact, _PROOFS.get(family(effect), (Done,)))
+
+
 def _unfinished(rotation: Rotation, seq: int, fact: Failed | OutcomeUnknown) -> Rotation:
     if isinstance(fact, Failed) and fact.intent == 0:
         return rotation
     pending = rotation.pending
-    if pending is None or pending.intent != fact.intent:
+    if pending is None or (pending.intent, pending.effect) != (fact.intent, fact.effect):
         raise illegal(fact, seq)
     if isinstance(fact, OutcomeUnknown):
         return rotation
@@ -242,11 +259,9 @@ def _probed(rotation: Rotation, seq: int, fact: Probed) -> Rotation:
         redo = _REDO.get(fact.purpose, "")
         cut = rotation.done.index(redo) if redo in rotation.done else len(rotation.done)
         return replace(rotation, done=rotation.done[:cut], tries=rotation.tries + 1)
-    if verdict in {_ABORT, _REVERT}:
+    if verdict == _ABORT or (verdict == _REVERT and may_revert(rotation)):
         return replace(rotation, turn=(verdict, why))
-    if verdict in {_DRIFT, _AGAIN}:
-        return replace(rotation, turn=(_DRIFT, why))
-    return rotation
+    return replace(rotation, turn=(_DRIFT, why)) if verdict else rotation
 
 
 def _rejected(rotation: Rotation, seq: int, fact: Rejected) -> Rotation:
