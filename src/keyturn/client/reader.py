@@ -17,7 +17,7 @@ from keyturn.client.report import INTERVAL, Report
 from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source, open_source
 from keyturn.client.view import View
-from keyturn.core.errors import AdapterError, Conflict, KeyturnError, NotFound, Unavailable, UsageError
+from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
 from keyturn.system.processes import this_process
 
 DEFAULT_FILE = "keyturn.client.json"
@@ -96,8 +96,7 @@ class Secrets:
         self._lock = threading.RLock()
         self._adoptions = {name: Adoption(view, self._lock, self._accepted) for name, view in first.views.items()}
         self._prepare()
-        if self._report:
-            self._say()
+        self._say()
         self._start()
         _all_open.add(self)
 
@@ -178,6 +177,7 @@ class Secrets:
             NotFound: there is none of that name.
         """
         view = self._adoptions[self._find(name).secret].hold(holder)
+        self._report_now()  # from here on no report says that the version is in use, until it was tried
         self._mover.wake()
         return view
 
@@ -214,7 +214,7 @@ class Secrets:
 
     def _prepare(self) -> None:
         """What each process needs of its own."""
-        self._looking = threading.RLock()
+        self._looking, self._saying = threading.RLock(), threading.RLock()
         status_dir = self._configuration.status_dir
         self._report = Report(status_dir, this_process(), self._environment) if status_dir else None
         self._said: object = None
@@ -286,25 +286,30 @@ class Secrets:
             self._look()
         if any(adoption.restless for adoption in self._adoptions.values()):
             self._mover.wake()
-        if self._report:
-            try:
-                self._say()
-            except KeyturnError as error:
-                if self._reporting:
-                    _log.warning("this process cannot report: %s", error.message)
-                self._reporting = False
-            else:
-                self._reporting = True
+        self._report_now()
         return min(LOOK_EVERY, self._configuration.max_stale / _LOOKS_PER_STALE)
 
+    def _report_now(self) -> None:
+        try:
+            self._say()
+        except AdapterError as error:
+            if self._reporting:
+                _log.warning("this process cannot report: %s", error.message)
+            self._reporting = False
+        else:
+            self._reporting = True
+
     def _say(self) -> None:
-        assert self._report is not None
-        standings = {name: adoption.standing() for name, adoption in self._adoptions.items()}
-        nonce = self._source.nonce()
-        news = (standings, nonce)
-        if news != self._said or _now() - self._said_at >= INTERVAL * _BEFORE_DUE:
-            self._report.write(standings, nonce)
-            self._said, self._said_at = news, _now()
+        """Write the status file, if there is news or the heartbeat is due."""
+        if self._report is None:
+            return
+        with self._saying:
+            standings = {name: adoption.standing() for name, adoption in self._adoptions.items()}
+            nonce = self._source.nonce()
+            news = (standings, nonce)
+            if news != self._said or _now() - self._said_at >= INTERVAL * _BEFORE_DUE:
+                self._report.write(standings, nonce)
+                self._said, self._said_at = news, _now()
 
     def _move(self) -> float:
         """One round of trying and letting go. Seconds to the next."""

@@ -76,7 +76,9 @@ def oldest(place: Place) -> str | None:
     return instance.oldest
 
 
-def test_a_connect_under_way_counts_as_the_old_version_and_ends_as_the_new(place: Place, secrets: Secrets) -> None:
+def test_a_connect_under_way_counts_as_the_old_version_and_ends_as_the_new(
+    place: Place, secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
     """P1: it began with the old credential before the drain and ends after it."""
     gate = Gate(place.database.role("a"))
     with live_pool(secrets, "database-url", connection_class=gated(gate), min_size=1, max_size=2) as pool:
@@ -96,6 +98,7 @@ def test_a_connect_under_way_counts_as_the_old_version_and_ends_as_the_new(place
         gate.open.set()
         until(lambda: oldest(place) == "v2")
         assert users(pool, 2) == {place.database.role("b")}
+    assert "error connecting" not in caplog.text, "the pool would wait a second before its next try"
     assert place.database.sessions("a") == 0
 
 

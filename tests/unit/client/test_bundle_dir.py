@@ -1,10 +1,15 @@
 """The source `bundle-dir`: one generation at a time, whole, from a directory that nobody else writes to."""
 
-import threading
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from keyturn.client import View
 from keyturn.client.sources import open_source
 from keyturn.client.sources.bundle_dir import BundleDirectory
 from keyturn.core.errors import AdapterError, Corrupt, Denied, NotFound
@@ -113,32 +118,61 @@ def test_a_table_that_describes_no_source_is_refused(table: dict[str, object]) -
         open_source(table, ("database",))
 
 
-def test_readers_of_the_directory_see_whole_generations(place: Place) -> None:
-    """A fresh source at each read, against a swapper that removes what it replaced."""
-    ending = threading.Event()
-    wrong: list[object] = []
-    reads = 0
+SWAPPER = """
+import sys
+from pathlib import Path
+from tests.unit.client.place import Place
+place = Place(Path(sys.argv[1]))
+number = 0
+while True:
+    number += 1
+    place.deliver(f"n{number}")
+    if number == 1:
+        print("swapping", flush=True)
+"""
 
-    def swap() -> None:
-        number = 0
-        while not ending.is_set():
-            number += 1
-            place.deliver(f"n{number}")
 
-    swapper = threading.Thread(target=swap)
-    swapper.start()
-    try:
-        while reads < 1500:
-            generation = source(place).changed()
-            assert generation is not None
-            view = generation.views["database"]
-            if (view["password"].reveal(), view["username"].reveal()) != (
-                f"password-{view.version}",
-                f"user-{view.version}",
-            ):
-                wrong.append(view.version)
-            reads += 1
-    finally:
-        ending.set()
-        swapper.join()
+@contextmanager
+def swapping(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that delivers without rest, killed at the end."""
+    command = [sys.executable, "-c", SWAPPER, str(home)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def consistent(view: View) -> bool:
+    """Whether all parts of it say that they are of its version."""
+    parts = (view["password"].reveal(), view["username"].reveal(), view["database-url"].reveal())
+    return parts == (f"password-{view.version}", f"user-{view.version}", f"postgresql://{view.version}")
+
+
+def test_readers_of_the_directory_see_whole_generations(tmp_path: Path) -> None:
+    """A fresh source at each read, against a process that switches and removes: none mixed, none missing."""
+    table = {"kind": "bundle-dir", "path": str(tmp_path / "run" / "bundle")}
+    wrong = []
+    with swapping(tmp_path):
+        for _ in range(3000):
+            generation = BundleDirectory(table, ("database",)).changed()
+            if generation is None or not consistent(generation.views["database"]):
+                wrong.append(generation)
     assert wrong == []
+
+
+def test_a_delivery_that_is_killed_leaves_a_whole_generation(tmp_path: Path) -> None:
+    """At any point; and the next delivery puts the rest right."""
+    table = {"kind": "bundle-dir", "path": str(tmp_path / "run" / "bundle")}
+    for _ in range(5):
+        with swapping(tmp_path) as process:
+            process.kill()
+            process.wait()
+        generation = BundleDirectory(
+            {"kind": "bundle-dir", "path": str(tmp_path / "run" / "bundle")}, ("database",)
+        ).changed()
+        assert generation is not None
+        assert consistent(generation.views["database"])
+        shutil.rmtree(tmp_path / "run")
