@@ -11,8 +11,9 @@ import pytest
 
 from keyturn.client import View
 from keyturn.client.sources import open_source
-from keyturn.client.sources.bundle_dir import BundleDirectory
+from keyturn.client.sources.bundle_dir import BundleDirectory, _SwitchedAway
 from keyturn.core.errors import AdapterError, Corrupt, Denied, NotFound
+from keyturn.system.files import Directory
 from tests.unit.client.place import Place
 
 
@@ -121,6 +122,7 @@ def test_a_table_that_describes_no_source_is_refused(table: dict[str, object]) -
 SWAPPER = """
 import sys
 from pathlib import Path
+from keyturn.system.files import Directory
 from tests.unit.client.place import Place
 place = Place(Path(sys.argv[1]))
 number = 0
@@ -170,9 +172,20 @@ def test_a_delivery_that_is_killed_leaves_a_whole_generation(tmp_path: Path) -> 
         with swapping(tmp_path) as process:
             process.kill()
             process.wait()
-        generation = BundleDirectory(
-            {"kind": "bundle-dir", "path": str(tmp_path / "run" / "bundle")}, ("database",)
-        ).changed()
+        generation = BundleDirectory(table, ("database",)).changed()
         assert generation is not None
         assert consistent(generation.views["database"])
         shutil.rmtree(tmp_path / "run")
+
+
+def test_a_generation_that_is_removed_while_it_is_read_is_left_for_the_next(place: Place) -> None:
+    """What was opened cannot be read to its end; a new look opens what lies there now."""
+    opened = source(place)
+    with Directory(place.run / "bundle", follow=True) as removed:
+        place.deliver("v2")
+        place.deliver("v3")
+        with pytest.raises(_SwitchedAway):
+            opened._read(removed)
+    generation = opened.changed()
+    assert generation is not None
+    assert generation.views["database"].version == "v3"
