@@ -271,7 +271,7 @@ class Service:
 
     def close(self) -> None:
         """Let go of what is open."""
-        for part in self._made.values():
+        for part in (*self._made.values(), self.__dict__.pop("journal", None)):
             close = getattr(part, "close", None)
             if close is not None:
                 close()

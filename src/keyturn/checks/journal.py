@@ -20,8 +20,11 @@ class Chains:
 def findings(facts: Chains) -> tuple[Finding, ...]:
     """One for each broken stream, or that nobody could look."""
     if facts.failure is not None:
-        failure = facts.failure
-        return (Finding("journal-unreadable", "journal", Severity.UNKNOWN, failure.message, failure.remedy),)
+        failure, damaged = facts.failure, facts.failure.code == "corrupt"
+        reason, severity = (
+            ("journal-broken", Severity.CRITICAL) if damaged else ("journal-unreadable", Severity.UNKNOWN)
+        )
+        return (Finding(reason, "journal", severity, failure.message, failure.remedy),)
     remedy = 'restore the journal, or: keyturn resume NAME --accept-gap --reason "..."'
     return tuple(
         Finding("journal-broken", "journal", Severity.CRITICAL, f"broken at {flaw}", remedy) for flaw in facts.flaws

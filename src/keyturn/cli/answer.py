@@ -72,7 +72,14 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 def give(command: str, answer: Answer, *, as_json: bool) -> None:
-    """Print the answer in the form that was asked for."""
+    """Print the answer in the form that was asked for; nobody reads it any more: end quietly."""
+    try:
+        _print(command, answer, as_json=as_json)
+    except BrokenPipeError:
+        say.gone()
+
+
+def _print(command: str, answer: Answer, *, as_json: bool) -> None:
     if as_json:
         write_json(envelope(command, answer))
         return

@@ -7,7 +7,7 @@ import typer
 from keyturn.checks import journal as chain
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import manifest
-from keyturn.core.errors import NotFound
+from keyturn.core.errors import Corrupt, NotFound
 from keyturn.journal.audit import records, verify
 from keyturn.journal.record import Record
 from keyturn.wiring import State, state_of
@@ -32,7 +32,11 @@ def verify_(context: typer.Context, *, as_json: Json = False) -> None:
 
     def work() -> Answer:
         state = _state(context)
-        verdict = verify(state.journal, state.high_water)
+        try:
+            verdict = verify(state.journal, state.high_water)
+        except Corrupt as damage:
+            found = chain.findings(chain.Chains("", (), damage))
+            return Answer({"verdict": "broken", "records": {}, "flaws": []}, ("broken",), findings=found, judged=True)
         counts = {stream: head.seq for stream, head in sorted(verdict.heads.items())}
         flaws = [{"stream": one.stream, "seq": one.seq, "how": str(one.how), "why": one.why} for one in verdict.flaws]
         findings = chain.findings(chain.Chains(str(verdict), tuple(map(str, verdict.flaws)), None))

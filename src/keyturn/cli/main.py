@@ -139,7 +139,9 @@ def spelled(words: Sequence[str]) -> list[str]:
 
 
 def _sentence(message: str) -> str:
-    return " ".join(message.split()).rstrip(".")
+    """What is off in the call, without the words that are too many: somebody may have typed a value."""
+    words = " ".join(message.split()).rstrip(".")
+    return "there are words too many" if words.startswith("Got unexpected extra") else words
 
 
 def _try(failure: typer.TyperException) -> str:

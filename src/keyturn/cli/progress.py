@@ -151,8 +151,11 @@ class Stream:
     """One JSON line on stdout for each record and each look."""
 
     def __call__(self, item: Record | Watching) -> None:
-        """Write it."""
-        write_json(_record(item) if isinstance(item, Record) else _watching(item))
+        """Write it. A rotation goes on when nobody reads its events any more."""
+        try:
+            write_json(_record(item) if isinstance(item, Record) else _watching(item))
+        except BrokenPipeError:
+            say.unread()
 
     def __enter__(self) -> Self:
         return self

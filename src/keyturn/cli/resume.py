@@ -33,13 +33,17 @@ def command(  # noqa: PLR0913 - one parameter for each option
             raise UsageError("--accept-gap needs a reason", '--reason "what happened to the journal"')
         with running(context, as_events=as_events) as service:
             looked = _accept_gap(service, name, reason or "") if accept_gap else ()
-            if accept_gap and name == SYSTEM:
+            if accept_gap and not _rotatable(service, name):
                 return Answer(None, looked)
             service.manifest.secret(name)
             answer = told(run(service, name, service.engine(name), resume=True))
             return Answer(answer.data, (*looked, *answer.lines), notes=answer.notes, error=answer.error)
 
     answering("resume", as_json or as_events, work)
+
+
+def _rotatable(service: Service, name: str) -> bool:
+    return name != SYSTEM and service.manifest.secret(name).kind != "manual"
 
 
 def _accept_gap(service: Service, name: str, reason: str) -> tuple[str, ...]:
@@ -51,10 +55,9 @@ def _accept_gap(service: Service, name: str, reason: str) -> tuple[str, ...]:
     if name != SYSTEM:
         store, entry = service.store(name), service.store_name(name)
         lines.append(f"store: version {store.current(entry)} of {entry} is current")
-        rotator = service.rotator(name)
-        for slot in rotator.slots:
-            look = rotator.look(slot)
+    if _rotatable(service, name):
+        for look in map(service.rotator(name).look, service.rotator(name).slots):
             can = "can log in" if look.enabled else "cannot log in"
-            lines.append(f"target: {slot} {can}, {look.sessions} open sessions")
+            lines.append(f"target: {look.slot} {can}, {look.sessions} open sessions")
     record = journal.accept_gap(name, reason)
     return (*lines, f"journal: record {record.seq} of {name} says that what stood before it was lost")

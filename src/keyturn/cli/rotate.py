@@ -7,7 +7,7 @@ import typer
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.rotating import Ended, run, running, told
-from keyturn.core.errors import KeyturnError, UsageError
+from keyturn.core.errors import KeyturnError, Refused, UsageError
 from keyturn.manifest import Manifest
 from keyturn.rotation.outcome import Outcome
 from keyturn.wiring import Service
@@ -47,6 +47,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 
 def _one(service: Service, name: str, *, no_wait: bool) -> Ended:
+    if service.manifest.secrets[name].kind == "manual":
+        raise Refused(f"{name} is changed by a person, Keyturn cannot rotate it", f"keyturn set {name}")
     engine = service.engine(name)
     engine.begin("rotate")
     ended = run(service, name, engine, patience=0.0 if no_wait else None)

@@ -22,6 +22,9 @@ from typing import NoReturn
 from keyturn.core.errors import KeyturnError, UsageError
 from keyturn.core.finding import Finding, Severity
 
+PIPE = 141
+"""As a shell names a process that SIGPIPE ended."""
+
 ERROR, NOW = "error: ", "now:   "
 _SIGNS = {
     Severity.INFO: "note",
@@ -86,7 +89,12 @@ def ask(question: str, flag: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
+def unread() -> None:
+    """Whoever read our stdout has left: what else we write goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def gone() -> NoReturn:
     """End quietly when whoever read our output has left (`keyturn list | head -1`)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
+    unread()
+    sys.exit(PIPE)
