@@ -1,0 +1,157 @@
+"""The order of steps for each shape and direction, and where a rotation can still turn."""
+
+from dataclasses import replace
+
+import pytest
+
+from keyturn.core.rotator import Death
+from keyturn.rotation.events import Direction, Planned
+from keyturn.rotation.orders import KINDS, death_of, family, leaving_slot, may_abort, may_revert, steps
+from keyturn.rotation.state import Stored
+from tests.unit.rotation.play import FLEET, OLD, PLAN, Play
+
+FORWARD = (
+    "look:stage stage look:apply apply verify:new verify:old promote copy reverify:new deliver settle "
+    "control:old disable:old death:new death:old death:again retire:old"
+)
+FIRST = "look:stage stage look:apply apply verify:new promote copy reverify:new deliver"
+PHASES = (
+    "stage:accept promote:accept copy:accept deliver:accept settle:accept "
+    "stage:use promote:use copy:use deliver:use settle:use outlive "
+    "stage:drop promote:drop copy:drop deliver:drop settle:drop death:old retire:old"
+)
+BACK = "demote copy withdraw deliver settle kept:old disable:new refused:new"
+
+
+@pytest.mark.parametrize(
+    ("plan", "old", "order"),
+    [
+        (PLAN, OLD, FORWARD),
+        (replace(PLAN, copies=False), OLD, FORWARD.replace(" copy", "")),
+        (PLAN, None, FIRST),
+        (FLEET, OLD, PHASES),
+        (
+            replace(FLEET, copies=False),
+            OLD,
+            PHASES.replace(" copy:accept", "").replace(" copy:use", "").replace(" copy:drop", ""),
+        ),
+        (FLEET, None, "stage:use promote:use copy:use deliver:use"),
+    ],
+    ids=["outside", "no copies", "first", "fleet", "fleet without copies", "first of a fleet"],
+)
+def test_the_order_forward(plan: Planned, old: Stored | None, order: str) -> None:
+    """Each shape goes through its steps in the order of the design."""
+    assert " ".join(steps(Play(plan, old).rotation)) == order
+
+
+@pytest.mark.parametrize(
+    ("plan", "at", "order"),
+    [
+        (PLAN, "look:stage", ""),
+        (PLAN, "stage", ""),
+        (PLAN, "look:apply", "withdraw"),
+        (PLAN, "apply", "withdraw"),
+        (PLAN, "verify:new", "disable:new refused:new withdraw"),
+        (PLAN, "promote", "disable:new refused:new withdraw"),
+        (FLEET, "stage:accept", ""),
+        (FLEET, "promote:accept", "withdraw"),
+    ],
+)
+def test_the_order_of_an_abort(plan: Planned, at: str, order: str) -> None:
+    """An abort undoes what may have been done, the target before the store, and nothing else."""
+    assert " ".join(steps(Play(plan).to(at).turn(Direction.ABORT).rotation)) == order
+
+
+@pytest.mark.parametrize(
+    ("effect", "order"),
+    [("stage", "withdraw"), ("apply", "disable:new refused:new withdraw")],
+)
+def test_an_announced_effect_counts_for_an_abort(effect: str, order: str) -> None:
+    """What was only announced may have happened, and is undone as if it had."""
+    play = Play().to(effect)
+    play.intend()
+    assert " ".join(steps(play.turn(Direction.ABORT).rotation)) == order
+
+
+@pytest.mark.parametrize(
+    ("plan", "at", "order"),
+    [
+        (PLAN, "copy", BACK),
+        (PLAN, "disable:old", BACK),
+        (replace(PLAN, copies=False), "settle", BACK.replace(" copy", "")),
+        (FLEET, "promote:use", "demote copy withdraw deliver settle"),
+    ],
+)
+def test_the_order_of_a_revert(plan: Planned, at: str, order: str) -> None:
+    """A revert withdraws the new version before anybody waits or anything is ended."""
+    assert " ".join(steps(Play(plan).to(at).turn(Direction.REVERT).rotation)) == order
+
+
+def test_every_step_is_of_a_kind() -> None:
+    """Whatever may be the next step, the machine knows what sort of action it is."""
+    for order in (FORWARD, FIRST, PHASES, BACK, "disable:new refused:new withdraw"):
+        assert {family(step) for step in order.split()} <= KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [("stage:use", "stage"), ("copy:drop", "copy"), ("settle", "settle"), ("disable:old", "disable:old")],
+)
+def test_a_publication_is_no_part_of_the_family(step: str, name: str) -> None:
+    """A step belongs to the family of its name; old and new are part of the name."""
+    assert family(step) == name
+
+
+@pytest.mark.parametrize(
+    ("plan", "old", "at", "abort", "revert"),
+    [
+        (PLAN, OLD, "look:stage", True, False),
+        (PLAN, OLD, "promote", True, False),
+        (PLAN, OLD, "copy", False, True),
+        (PLAN, OLD, "settle", False, True),
+        (PLAN, OLD, "disable:old", False, True),
+        (PLAN, OLD, "death:new", False, False),
+        (PLAN, OLD, "", False, False),
+        (PLAN, None, "promote", True, False),
+        (PLAN, None, "deliver", False, False),
+        (FLEET, OLD, "promote:accept", True, False),
+        (FLEET, OLD, "deliver:accept", False, True),
+        (FLEET, OLD, "promote:use", False, True),
+        (FLEET, OLD, "deliver:use", False, False),
+        (FLEET, None, "deliver:use", False, False),
+    ],
+)
+def test_where_it_may_turn(plan: Planned, old: Stored | None, at: str, abort: bool, revert: bool) -> None:  # noqa: FBT001 - a table
+    """Aborts end where a promote is announced, reverts where the end of the old is."""
+    rotation = Play(plan, old).to(at).rotation
+    assert (may_abort(rotation), may_revert(rotation)) == (abort, revert)
+
+
+@pytest.mark.parametrize(("at", "abort", "revert"), [("promote", False, True), ("disable:old", False, False)])
+def test_an_intent_is_enough_to_close_the_way(at: str, abort: bool, revert: bool) -> None:  # noqa: FBT001 - a table
+    """The announced promote ends the abort, the announced end of the old one the revert."""
+    play = Play().to(at)
+    play.intend()
+    assert (may_abort(play.rotation), may_revert(play.rotation)) == (abort, revert)
+
+
+def test_nothing_turns_twice() -> None:
+    """What goes back already turns no more."""
+    for play in (Play().to("apply").turn(Direction.ABORT), Play().to("settle").turn(Direction.REVERT)):
+        assert not may_abort(play.rotation)
+        assert not may_revert(play.rotation)
+
+
+def test_which_slot_is_left() -> None:
+    """Going forward the old slot is left, going back the new one, and none by a fleet or a first version."""
+    assert leaving_slot(Play().rotation) == "a"
+    assert leaving_slot(Play().to("settle").turn(Direction.REVERT).rotation) == "b"
+    assert leaving_slot(Play(old=None).rotation) is None
+    assert leaving_slot(Play(FLEET).rotation) is None
+
+
+def test_the_death_is_what_the_stream_proves() -> None:
+    """A death is `refused` once the old one was refused after its control, and before that none."""
+    assert death_of(Play().to("death:old").rotation) is None
+    assert death_of(Play().to("").rotation) is Death.REFUSED
+    assert death_of(Play(old=None).to("").rotation) is None
