@@ -357,4 +357,7 @@ def _value(hint: object, raw: Any) -> object:  # noqa: ANN401 - JSON is what it 
         return tuple(_build(inner, item) if inner.__module__ == __name__ else item for item in raw)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(raw)
+    plain = get_args(hint) or (hint,)
+    if not isinstance(raw, plain) or (isinstance(raw, bool) and bool not in plain):
+        raise TypeError("a value of another type")
     return raw
