@@ -20,6 +20,7 @@ class Subject:
     row: Mapping[str, Any]
     report: Report | None
     deadline: float
+    window: float
     every: float | None = None
 
 
@@ -59,7 +60,8 @@ def _open(subject: Subject, rotation: Mapping[str, Any], now: datetime) -> str:
     worker = rotation["worker"] if rotation["until"] and parse_rfc3339(rotation["until"]) > now else None
     who = f"{worker} is at it" if worker else "nobody is at it"
     return (
-        f"{subject.name} is {label(step)} since {since}{_waits(subject, rotation)}, {_until(subject, step, since)} "
+        f"{subject.name} is {label(step)} since {since}{_waits(subject, rotation)}, "
+        f"{_until(subject, step, since, now)} "
         f"({who}): {_can(subject, step, at_work=worker is not None)}"
     )
 
@@ -72,11 +74,18 @@ def _waits(subject: Subject, rotation: Mapping[str, Any]) -> str:
     return f", waiting for {'; '.join(holdouts)}" if holdouts else ""
 
 
-def _until(subject: Subject, step: str, since: str) -> str:
+def _until(subject: Subject, step: str, since: str, now: datetime) -> str:
+    last = subject.row.get("last")
+    if step == "plan" and last and _later(last["at"], subject.window) > now:
+        return f"until its slot has rested after the last rotation ({rfc3339(_later(last['at'], subject.window))})"
     if step != "settle":
         return "until that step has its proof"
-    late = rfc3339(parse_rfc3339(since) + timedelta(seconds=subject.deadline))
+    late = rfc3339(_later(since, subject.deadline))
     return f"until all of them have moved and the old one was seen unused (a finding from {late} on, never an end)"
+
+
+def _later(time: str, seconds: float) -> datetime:
+    return parse_rfc3339(time) + timedelta(seconds=seconds)
 
 
 def _can(subject: Subject, step: str, *, at_work: bool) -> str:

@@ -54,7 +54,8 @@ def _answer(service: Service, names: tuple[str, ...], *, everything: bool) -> An
 def _secret(service: Service, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     table = service.manifest.secrets[name]
     report = _open_report(service, name) if row.get("rotation") else None
-    subject = Subject(name, table.kind == "manual", row, report, service.policy(name).deadline, table.rotate.every)
+    policy, manual = service.policy(name), table.kind == "manual"
+    subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every)
     current, rotation = row.get("current"), row.get("rotation")
     return {
         "name": name,

@@ -44,6 +44,7 @@ def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundl
     """
     attempt = uuid7()
     with FileLock(lock):
+        journal.read(name)  # a chain that does not hold is said before anything is changed
         was = store.current(entry)
         _note(journal, name, Event("secret.imported", {"attempt": attempt, "how": how, "fields": sorted(bundle)}))
         version = store.stage(entry, bundle, attempt)
@@ -58,6 +59,7 @@ def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundl
 
 def note_access(journal: Journal, name: str, data: dict[str, Any]) -> None:
     """Write down that somebody is about to see a value. Raises AdapterError: then nobody may."""
+    journal.read(name)
     _note(journal, name, Event("access.read", data))
 
 
