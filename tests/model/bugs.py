@@ -93,7 +93,8 @@ BUGS: tuple[Bug, ...] = (*ADAPTERS, *HANDS, *MACHINE, *FLEET)
 SHORT: tuple[Setting | FleetSetting, ...] = (
     Setting("outside, 3 rotations, 2 under way", Bounds(rotations=3, flights=2)),
     Setting("no compare-and-swap, 2 rotations, 1 under way", Bounds(rotations=2, flights=1), Rules(cas=False)),
-    Setting("lost journal tail, 2 rotations, 1 under way", Bounds(rotations=2, flights=1, tail=True)),
+    Setting("holds and excuses, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, holds=True)),
+    Setting("lost journal tail, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, tail=True)),
     Setting("forgetful target, 2 rotations", Bounds(rotations=2, flights=0), LOSSY, may_drift=True),
     FleetSetting("fleet, 2 rotations, 1 under way", rotations=2, flights=1),
 )
@@ -103,6 +104,7 @@ LONG: tuple[Setting | FleetSetting, ...] = (
     Setting("outside, 3 rotations, 3 under way", Bounds(rotations=3, flights=3)),
     Setting("no compare-and-swap, 3 rotations, 1 under way", Bounds(rotations=3, flights=1), Rules(cas=False)),
     Setting("no compare-and-swap, 2 rotations, 2 under way", Bounds(rotations=2, flights=2), Rules(cas=False)),
+    Setting("holds and excuses, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, holds=True)),
     Setting("lost journal tail, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, tail=True)),
     Setting("lost journal tail, 1 rotation, 2 under way", Bounds(rotations=1, flights=2, tail=True)),
     FleetSetting("fleet, 2 rotations, 2 under way", rotations=2, flights=2),

@@ -20,7 +20,7 @@ from .world import NOBODY, SLOTS
 CLAIM, INTENT, OTHER = 1, 2, 3
 UNPROVED = "!"
 WINDOW_MS = 60_000
-RULES = (ConsumerRule("app"),)
+RULES = (ConsumerRule("app", grace_ms=WINDOW_MS),)
 
 
 class View(NamedTuple):
@@ -43,6 +43,7 @@ class View(NamedTuple):
     done: frozenset[str]
     intended: frozenset[str]
     quiet: bool
+    excused: bool
     seen: frozenset[str]
     needed: frozenset[int]
     planned: int
@@ -164,6 +165,7 @@ def _view(secret: Secret) -> View:
             nothing,
             nothing,
             False,
+            False,
             nothing,
             needed,
             count,
@@ -188,6 +190,7 @@ def _view(secret: Secret) -> View:
         frozenset(rotation.done),
         rotation.intended,
         rotation.settling.quiet,
+        bool(rotation.excused),
         frozenset().union(*(ids for _, ids in rotation.settling.seen)),
         frozenset({now, old, new}),
         new,

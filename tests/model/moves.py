@@ -23,8 +23,10 @@ from keyturn.rotation.events import (
     DisuseObserved,
     Done,
     Drifted,
+    Excused,
     Fact,
     Failed,
+    Held,
     Intended,
     Observed,
     OutcomeUnknown,
@@ -298,7 +300,8 @@ class Moves:
         if self._habits.one_is_enough:
             seen = [one for one in seen if one[1] == goal][:1] or seen
         instances = tuple(Seen(name, f"v{held}", f"v{held}", "holds") for name, held in seen)
-        observed = Observed(f"r{view.new}", RULES[0].name, f"v{goal}", True, len(instances), instances)
+        waited = RULES[0].grace_ms if view.excused else 0
+        observed = Observed(f"r{view.new}", RULES[0].name, f"v{goal}", True, len(instances), instances, waited)
         after = self._event(state.secret, ("observed", tuple(seen)), observed)
         shown = ", ".join(f"{name} on v{held}" for name, held in seen) or "no instance"
         return Move(f"observed: {shown}", FAIR, (after,), state.world)
@@ -319,8 +322,12 @@ class Moves:
                 yield Move(f"instance i{index} {label}", kind, (state.secret,), world._replace(people=people))
 
     def _operators(self, state: State, view: View) -> Iterator[Move]:
-        if view.stopped:
-            return
+        if self._bounds.holds and not view.stopped:
+            held = self._event(state.secret, "held", Held(f"r{view.new}", "wait", "anna"))
+            yield Move("a person holds it", PEOPLE, (held,), state.world)
+            if view.family == "settle" and not view.excused:
+                excused = self._event(state.secret, "excused", Excused(RULES[0].name, "database", "", "it is away"))
+                yield Move("a person excuses the consumer", PEOPLE, (excused,), state.world._replace(excused=True))
         if view.may_abort:
             yield self._turn(state, view, "abort", PEOPLE)
         if view.may_revert:

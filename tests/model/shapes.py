@@ -36,6 +36,8 @@ class Bounds:
     flights: int = 2
     people: bool = True
     """Operators abort and revert at any legal time; instances reject."""
+    holds: bool = False
+    """Operators hold it at any time, and excuse the consumer from being shown."""
     tail: bool = False
     """The last one or two records may vanish, once."""
 

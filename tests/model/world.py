@@ -77,13 +77,17 @@ class World(NamedTuple):
     flights: tuple[Flight, ...]
     landed: bool
     escrow: int
+    excused: bool
+    """Whether the consumer was excused once: its instances may be left behind."""
 
 
 def beginning(attempts: int, people: int) -> World:
     """Provisioned: attempt 0 is current, in slot `a`, delivered and used by everybody."""
     entry = Entry(0, (0, *(ABSENT,) * attempts))
     process = Process(0, NOBODY)
-    return World((Slot(True, 0, 0), Slot(False, ABSENT, 0)), entry, entry, (0, 0), (process,) * people, (), False, 0)
+    return World(
+        (Slot(True, 0, 0), Slot(False, ABSENT, 0)), entry, entry, (0, 0), (process,) * people, (), False, 0, False
+    )
 
 
 def accepted(world: World, content: int) -> bool:
@@ -211,7 +215,7 @@ def canonical(world: World, needed: frozenset[int], planned: int, rules: Rules) 
     main, copy = _trimmed(world.main, used, planned), _trimmed(world.copy, used, planned)
     flights = tuple(one for one in flights if one.effect != "stage" or main.versions[one.what] == ABSENT)
     slots, delivered, flights = _ranked(world.slots, world.delivered, flights)
-    return World(slots, main, copy, delivered, world.people, flights, world.landed, world.escrow)
+    return World(slots, main, copy, delivered, world.people, flights, world.landed, world.escrow, world.excused)
 
 
 @cache
