@@ -1,0 +1,124 @@
+"""Facts in, findings out: each reason code comes from the facts that it is for, and from no healthy ones."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from keyturn.checks import consumers, declared, journal, places, rotations, stores, targets
+from keyturn.core.agreement import Agreement
+from keyturn.core.consumer import Grade, Instance, Observation
+from keyturn.core.errors import Corrupt, Denied, Unavailable
+from keyturn.core.finding import Finding, Severity
+from keyturn.core.rotator import Answer, Probe, SlotLook
+
+AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
+PLACE = places.Place("/s/x", "the file", 0o077, user=1000, mode=0o600, owner=1000)
+ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
+LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
+STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
+IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
+AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
+
+
+def seen(**changes: object) -> Observation:
+    """What was observed, with one instance that differs."""
+    return Observation((replace(ONE, **changes),), 1, complete=True)  # type: ignore[arg-type] # fields of Instance
+
+
+CASES: list[tuple[str, tuple[Finding, ...]]] = [
+    ("journal-broken", journal.findings(journal.Chains("", ("a#1: edited",), None))),
+    ("journal-broken", journal.findings(journal.Chains("", (), DAMAGED))),
+    ("journal-unreadable", journal.findings(journal.Chains("", (), AWAY))),
+    ("place-missing", places.findings((replace(PLACE, mode=None, owner=None),))),
+    ("place-open", places.findings((replace(PLACE, mode=0o640),))),
+    ("place-foreign", places.findings((replace(PLACE, owner=7),))),
+    ("place-unreadable", places.findings((replace(PLACE, failure="no"),))),
+    ("key-beside-vault", places.key_findings(places.Key("/s/vault.key", beside=True))),
+    ("not-available", declared.findings(("kind 'jwt'",))),
+    ("store-unreachable", stores.findings(stores.StoreLook("main", AWAY))),
+    ("store-refused", stores.findings(stores.StoreLook("main", DAMAGED))),
+    ("target-unreachable", targets.findings(targets.TargetLook("database", "verify-full", AWAY))),
+    ("target-unreachable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNREACHABLE)))),
+    ("target-refused", targets.findings(targets.TargetLook("database", "verify-full", SHUT))),
+    ("tls-weak", targets.findings(targets.TargetLook("database", "require", None))),
+    ("slot-missing", targets.agreement_findings(replace(AGREED, idle=(replace(IDLE, exists=False),)))),
+    ("idle-slot-enabled", targets.agreement_findings(replace(AGREED, idle=(replace(IDLE, enabled=True),)))),
+    ("idle-slot-enabled", targets.agreement_findings(replace(AGREED, idle=(replace(IDLE, sessions=1),)))),
+    ("current-refused", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.REFUSED)))),
+    ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
+    ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
+    ("repaired", targets.agreement_findings(replace(AGREED, repaired=("it was late",)))),
+    ("consumer-unreadable", consumers.findings(replace(LOOK, failure=AWAY))),
+    ("consumer-incomplete", consumers.findings(replace(LOOK, observation=Observation((ONE,), 2, complete=False)))),
+    ("instance-silent", consumers.findings(replace(LOOK, observation=seen(silent=True)))),
+    ("instance-behind", consumers.findings(replace(LOOK, observation=seen(oldest="v1")))),
+    ("delivery-missing", consumers.findings(replace(LOOK, delivered=None))),
+    (
+        "consumer-note",
+        consumers.findings(replace(LOOK, observation=Observation((ONE,), 1, complete=True, notes=("a bad file",)))),
+    ),
+    ("no-version", rotations.findings(replace(STANDING, age=None))),
+    ("rotation-open", rotations.findings(replace(STANDING, open_step="settle"))),
+    ("rotation-held", rotations.findings(replace(STANDING, open_step="settle", held="held by me"))),
+    ("rotation-drift", rotations.findings(replace(STANDING, open_step="settle", drift="foreign value"))),
+    ("rotation-failing", rotations.findings(replace(STANDING, open_step="apply", failing="apply: no"))),
+    ("rotation-overdue", rotations.findings(replace(STANDING, age=7200.0))),
+    ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
+    ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
+]
+MODULES = (consumers, declared, journal, places, rotations, stores, targets)
+REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
+
+
+@pytest.mark.parametrize(("reason", "found"), CASES, ids=[reason for reason, _ in CASES])
+def test_facts_give_the_finding_that_they_are_for(reason: str, found: tuple[Finding, ...]) -> None:
+    """Exactly this one, with a subject and a message."""
+    assert [one.reason for one in found] == [reason]
+    assert found[0].subject
+    assert found[0].message
+
+
+def test_every_reason_has_a_case_and_no_two_checks_share_one() -> None:
+    """The table above covers all codes."""
+    assert sorted({reason for reason, _ in CASES}) == REASONS
+
+
+def test_healthy_facts_give_no_finding() -> None:
+    """Nothing is said of what is as it should be."""
+    assert not journal.findings(journal.Chains("self-consistent only", (), None))
+    assert not places.findings((PLACE, replace(PLACE, owner=0), replace(PLACE, mode=None, needed=False)))
+    assert not places.key_findings(places.Key("/elsewhere/vault.key", beside=False))
+    assert not stores.findings(stores.StoreLook("main", None))
+    assert not targets.findings(targets.TargetLook("database", "verify-full", None))
+    assert not targets.agreement_findings(AGREED)
+    assert not consumers.findings(LOOK)
+    assert not rotations.findings(STANDING)
+
+
+def test_while_a_rotation_moves_older_versions_are_in_order() -> None:
+    """An instance on the former version and a delivery that differs are no findings then."""
+    moving = replace(LOOK, moving=True, delivered="v3", observation=seen(oldest="v1"))
+    assert not consumers.findings(moving)
+
+
+def test_drained_instances_and_consumers_that_cannot_report_are_not_counted() -> None:
+    """A drained one may be on any version; who cannot report is not asked."""
+    assert not consumers.findings(replace(LOOK, observation=seen(drained=True, oldest="v1")))
+    assert not consumers.findings(replace(LOOK, reports=False, observation=seen(oldest="v1")))
+
+
+def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
+    """Each of the codes for it has severity unknown."""
+    unknown = {one.reason for _, found in CASES for one in found if one.severity is Severity.UNKNOWN}
+    assert unknown == {
+        "journal-unreadable", "place-unreadable", "store-unreachable", "target-unreachable", "consumer-unreadable"
+    }  # fmt: skip
+    assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
+
+
+def test_every_reason_is_described_in_the_documentation() -> None:
+    """docs/findings.md has one row for each code, and none besides."""
+    text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text()
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == REASONS
