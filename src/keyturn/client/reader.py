@@ -85,6 +85,7 @@ class Secrets:
         self._source = source
         self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
         self._failure: AdapterError | None = None
+        self._foreign = ""
         self._reporting = True
         self._closed = False
         first = source.changed()
@@ -255,6 +256,10 @@ class Secrets:
         try:
             generation = self._source.changed()
             if generation is not None:
+                self._foreign = "" if generation.environment == self._environment else generation.environment
+            if self._foreign:  # a source returns a generation once, and this one stays refused
+                raise Conflict(f"the bundle is now of {self._foreign}, not of {self._environment}")
+            if generation is not None:
                 self._take(generation)
         except AdapterError as error:
             if self._failure is None:
@@ -264,8 +269,6 @@ class Secrets:
         self._failure, self._checked = None, started
 
     def _take(self, generation: Generation) -> None:
-        if generation.environment != self._environment:
-            raise Conflict(f"the bundle is now of {generation.environment}, not of {self._environment}")
         for name, view in generation.views.items():
             self._adoptions[name].deliver(view)
 

@@ -174,9 +174,10 @@ def test_a_bundle_of_another_environment_is_not_taken(place: Place) -> None:
         text = index.read_text().replace('"environment":"test"', '"environment":"prod"')
         index.unlink()
         index.write_text(text)
-        with pytest.raises(Conflict, match="prod"):
-            secrets.refresh()
-        assert secrets["database-url"].stale
+        for _ in range(2):
+            with pytest.raises(Conflict, match="prod"):
+                secrets.refresh()
+            assert secrets["database-url"].stale
 
 
 def test_a_closed_client_gives_nothing(place: Place) -> None:
