@@ -56,13 +56,18 @@ class SystemClock:
 
 
 def rfc3339(moment: datetime) -> str:
-    """`moment` as RFC 3339 in UTC with milliseconds."""
+    """`moment` as RFC 3339 in UTC with milliseconds. Raises ValueError for a time without an offset."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without an offset")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """The aware UTC datetime. Raises ValueError for anything without an offset."""
+    """The aware UTC datetime. Raises ValueError for anything without an offset, or outside the years 1 to 9999."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without an offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time that no calendar has") from None

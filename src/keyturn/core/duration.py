@@ -4,8 +4,8 @@ import re
 
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _TENTHS_BELOW = 10
-_PART = re.compile(r"(\d{1,9})(ms|s|m|h|d|w)")
-_WHOLE = re.compile(r"(?:\d{1,9}(?:ms|s|m|h|d|w))+\Z")
+_PART = re.compile(r"([0-9]{1,9})(ms|s|m|h|d|w)")
+_WHOLE = re.compile(r"(?:[0-9]{1,9}(?:ms|s|m|h|d|w))+\Z")
 
 
 def parse_duration(text: str) -> float:

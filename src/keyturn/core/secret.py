@@ -5,15 +5,18 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import NoReturn
 
+from keyturn.core import strict_json
 from keyturn.core.errors import UsageError
 
 MASK = "••••••"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 PROOF_KEY_BYTES = 32
+_PROOF_KEY = re.compile(rf"[0-9a-f]{{{2 * PROOF_KEY_BYTES}}}\Z")
 MAX_FIELD_BYTES = 64 * 1024
 
 
@@ -36,7 +39,7 @@ class SecretValue:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SecretValue):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(_encoded(self._text), _encoded(other._text))
 
     def __hash__(self) -> NoReturn:
         raise TypeError("a secret value cannot be hashed")
@@ -53,8 +56,16 @@ class SecretValue:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret value cannot be pickled or copied")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be pickled or copied")
+
     def __bool__(self) -> bool:
         return bool(self._text)
+
+
+def _encoded(text: str) -> bytes:
+    """A lone surrogate is no UTF-8, and the error would carry the whole text with it."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def check_name(name: str) -> str:
@@ -77,7 +88,7 @@ def check_text(text: str) -> None:
     Raises:
         UsageError: names the kind of character, never the text.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_FIELD_BYTES:
+    if len(_encoded(text)) > MAX_FIELD_BYTES:
         raise UsageError(f"a value is longer than {MAX_FIELD_BYTES} bytes")
     if "\0" in text:
         raise UsageError("a value holds a NUL character", "remove it: programs would cut the value there")
@@ -93,10 +104,10 @@ class Bundle(Mapping[str, SecretValue]):
 
     Args:
         fields: field name to text, at least one.
-        proof_key: 32 random bytes as hex, never derived from the credential; made when absent.
+        proof_key: 32 random bytes as lower-case hex, never derived from the credential; made when absent.
 
     Raises:
-        UsageError: a field name or a text that no target could carry.
+        UsageError: a field name or a text that no target could carry, or no proof key.
     """
 
     __slots__ = ("_fields", "proof_key")
@@ -108,6 +119,8 @@ class Bundle(Mapping[str, SecretValue]):
             if not FIELD.match(field):
                 raise UsageError(f"{field!r:.80} is not a field name", "use a-z, 0-9 and underscores")
             check_text(text)
+        if proof_key is not None and not _PROOF_KEY.match(proof_key):
+            raise UsageError(f"a proof key is {PROOF_KEY_BYTES} bytes as lower-case hex")
         self._fields = {field: SecretValue(text) for field, text in fields.items()}
         self.proof_key = SecretValue(proof_key or secrets.token_hex(PROOF_KEY_BYTES))
 
@@ -134,6 +147,9 @@ class Bundle(Mapping[str, SecretValue]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a bundle cannot be pickled or copied")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("a bundle cannot be pickled or copied")
+
     def reveal(self) -> bytes:
         """The whole bundle as canonical JSON, for a store to seal. Same rule as `SecretValue.reveal`."""
         fields = {field: value.reveal() for field, value in self._fields.items()}
@@ -148,8 +164,8 @@ class Bundle(Mapping[str, SecretValue]):
         Raises:
             ValueError: other bytes; the message holds none of them.
         """
-        try:
-            content: Any = json.loads(sealed)
+        # an error of what reads it would carry the whole text, also as the context of another error
+        with suppress(ValueError, AttributeError, UsageError):
+            content = strict_json.exactly(strict_json.load(sealed), {"fields": dict, "proof_key": str})
             return cls(content["fields"], content["proof_key"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError("not a bundle") from None
+        raise ValueError("not a bundle")

@@ -38,6 +38,7 @@ def test_what_was_written_is_read() -> None:
     (("pid",), "7"),
     (("heartbeat",), "yesterday"),
     (("heartbeat",), "2026-01-01T00:00:00"),
+    (("heartbeat",), "0001-01-01T00:00:00+01:00"),
     (("interval_ms",), 99),
     (("interval_ms",), 10_001),
     (("drained",), 0),
