@@ -55,7 +55,7 @@ def test_the_last_line_names_what_ran(checkout: Checkout) -> None:
     """Pytest's summary is there once, the time of each folder, and a last line for scripts."""
     answer = run(checkout(unit=PASSES, gates=PASSES))
     assert answer.returncode == 0
-    assert answer.stdout.splitlines()[-1] == "suites run=unit,gates missing="
+    assert answer.stdout.splitlines()[-1] == "suites run=gates,unit missing="
     assert len(re.findall(r"=+ 2 passed in .* =+", answer.stdout)) == 1
     assert re.search(r"\d s +1 tests  tests/gates", answer.stdout)
 
