@@ -139,6 +139,7 @@ def test_a_signal_leaves_the_rotation_resumable(clo: Keyturn, number: signal.Sig
     said = clo.end(process)
     assert said.status == 4, said
     assert "keyturn resume database" in said.err.splitlines()[-1]
+    assert "nobody is at it" in clo.document("status", "database")["data"]["secrets"][0]["sentence"]
     assert clo.document("resume", "database")["data"]["outcome"] == "closed"
 
 

@@ -177,12 +177,13 @@ def test_the_sentence_says_what_there_is_and_when_it_is_due() -> None:
 
 
 def test_the_sentence_says_whether_somebody_is_at_it() -> None:
-    """A claim that has run out means nobody: the way on is resume."""
+    """Without somebody at it the way on is resume; with a worker it is to wait, or to turn back."""
     left = sentence(replace(SUBJECT, row={"rotation": ROTATION}), NOW)
     assert "nobody is at it" in left
     assert "keyturn resume database, keyturn abort database" in left
-    busy = {**ROTATION, "until": "2026-03-01T13:00:00.000Z"}
-    assert "ops@host/1 is at it" in sentence(replace(SUBJECT, row={"rotation": busy}), NOW)
+    busy = sentence(replace(SUBJECT, row={"rotation": ROTATION}, at_work=True), NOW)
+    assert "ops@host/1 is at it" in busy
+    assert "keyturn resume" not in busy
 
 
 def test_the_sentence_says_why_a_rotation_stands_still() -> None:

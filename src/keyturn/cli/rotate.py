@@ -6,6 +6,7 @@ import typer
 
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
+from keyturn.cli.opening import manifest
 from keyturn.cli.rotating import Ended, run, running, told
 from keyturn.core.errors import KeyturnError, Refused, UsageError
 from keyturn.manifest import Manifest
@@ -36,11 +37,14 @@ def command(  # noqa: PLR0913 - one parameter for each option
     def work() -> Answer:
         if name is not None and every:
             raise UsageError("a name and --all exclude each other", "leave one of them out")
+        declared = manifest(context)
+        if name is not None:
+            declared.secret(name)
+        else:
+            _confirm(declared, every=every, yes=yes)
         with running(context, as_events=as_events) as service:
             if name is not None:
-                service.manifest.secret(name)
                 return told(_one(service, name, no_wait=no_wait))
-            _confirm(service.manifest, every=every, yes=yes)
             return _several(service, no_wait=no_wait)
 
     answering("rotate", as_json or as_events, work)
@@ -56,12 +60,12 @@ def _one(service: Service, name: str, *, no_wait: bool) -> Ended:
     return Ended(name, ended.outcome, ended.report, None) if no_wait and waits else ended
 
 
-def _confirm(manifest: Manifest, *, every: bool, yes: bool) -> None:
+def _confirm(declared: Manifest, *, every: bool, yes: bool) -> None:
     """All secrets at once is rarely meant: in production, or without --all, the service's name is asked for."""
-    if yes or (every and manifest.environment != PRODUCTION):
+    if yes or (every and declared.environment != PRODUCTION):
         return
-    typed = say.ask(f"Rotate every secret of {manifest.environment}? Type the service's name:", "--yes")
-    if typed != manifest.service:
+    typed = say.ask(f"Rotate every secret of {declared.environment}? Type the service's name:", "--yes")
+    if typed != declared.service:
         raise UsageError("that is not the service's name: nothing was rotated", "keyturn rotate NAME for one secret")
 
 
@@ -84,16 +88,16 @@ def _isolated(service: Service, name: str, *, no_wait: bool) -> Ended:
         return Ended(name, Outcome("idle"), None, error)
 
 
-def order(manifest: Manifest) -> tuple[str, ...]:
+def order(declared: Manifest) -> tuple[str, ...]:
     """The secrets that can be rotated, what others need for it last."""
-    able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
-    needed = {admin for name in able for _, admin in manifest.secrets[name].admins}
+    able = [name for name in declared.secrets if able_to_rotate(declared, name)]
+    needed = {admin for name in able for _, admin in declared.secrets[name].admins}
     return tuple(sorted(able, key=lambda name: name in needed))
 
 
-def able_to_rotate(manifest: Manifest, name: str) -> bool:
+def able_to_rotate(declared: Manifest, name: str) -> bool:
     """Whether it is a kind that Keyturn changes by itself, with all its parts built."""
-    mine = (("secrets", name), ("stores", manifest.store_of(name)))
-    users = tuple(("consumers", user) for user in manifest.secrets[name].consumers)
-    blocked = any(missing.path in {*mine, *users} for missing in manifest.missing)
-    return manifest.secrets[name].kind != "manual" and not blocked
+    mine = (("secrets", name), ("stores", declared.store_of(name)))
+    users = tuple(("consumers", user) for user in declared.secrets[name].consumers)
+    blocked = any(missing.path in {*mine, *users} for missing in declared.missing)
+    return declared.secrets[name].kind != "manual" and not blocked

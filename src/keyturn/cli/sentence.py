@@ -13,7 +13,10 @@ from keyturn.rotation.report import Report
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One secret: its row in the journal, the report of its open rotation, its policy (seconds)."""
+    """One secret: its row in the journal, the report of its open rotation, its policy (seconds).
+
+    `at_work`: a worker holds the secret's lock at this moment.
+    """
 
     name: str
     manual: bool
@@ -22,6 +25,7 @@ class Subject:
     deadline: float
     window: float
     every: float | None = None
+    at_work: bool = False
 
 
 def sentence(subject: Subject, now: datetime) -> str:
@@ -57,12 +61,11 @@ def _held(subject: Subject, held: Mapping[str, Any]) -> str:
 def _open(subject: Subject, rotation: Mapping[str, Any], now: datetime) -> str:
     step, report = rotation["step"], subject.report
     since = report.steps[-1].ended if report and report.steps else rotation["since"]
-    worker = rotation["worker"] if rotation["until"] and parse_rfc3339(rotation["until"]) > now else None
-    who = f"{worker} is at it" if worker else "nobody is at it"
+    who = f"{rotation['worker'] or 'somebody'} is at it" if subject.at_work else "nobody is at it"
     return (
         f"{subject.name} is {label(step)} since {since}{_waits(subject, rotation)}, "
         f"{_until(subject, step, since, now)} "
-        f"({who}): {_can(subject, step, at_work=worker is not None)}"
+        f"({who}): {_can(subject, step)}"
     )
 
 
@@ -88,8 +91,8 @@ def _later(time: str, seconds: float) -> datetime:
     return parse_rfc3339(time) + timedelta(seconds=seconds)
 
 
-def _can(subject: Subject, step: str, *, at_work: bool) -> str:
-    choices = [] if at_work else [f"keyturn resume {subject.name}"]
+def _can(subject: Subject, step: str) -> str:
+    choices = [] if subject.at_work else [f"keyturn resume {subject.name}"]
     report = subject.report
     if step == "settle" and report and report.holdouts:
         consumer = next(shown.consumer for shown in report.consumers if shown.holdouts)

@@ -12,6 +12,7 @@ from keyturn.cli.opening import opened
 from keyturn.cli.rows import NEVER, stage, standing
 from keyturn.cli.sentence import Subject, sentence
 from keyturn.rotation.report import OPEN, Report, reports
+from keyturn.system.locks import is_held
 from keyturn.wiring import Service
 
 
@@ -55,7 +56,8 @@ def _secret(service: Service, name: str, row: Mapping[str, Any], now: datetime) 
     table = service.manifest.secrets[name]
     report = _open_report(service, name) if row.get("rotation") else None
     policy, manual = service.policy(name), table.kind == "manual"
-    subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every)
+    at_work = is_held(service.state.locks / f"{name}.lock")
+    subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
     current, rotation = row.get("current"), row.get("rotation")
     return {
         "name": name,
