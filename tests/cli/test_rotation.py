@@ -211,6 +211,23 @@ def test_rotate_all_asks_for_a_name_unless_told_yes(clo: Keyturn) -> None:
     assert [one["secret"] for one in done] == ["database"]
 
 
+def test_a_wrong_admin_credential_exits_3_and_both_credentials_stay(clo: Keyturn, installation: Installation) -> None:
+    """Rotate names the admin credential, doctor finds it; with the right one back, resume closes the rotation."""
+    service = installation.service()
+    admin, before = service.bundle("postgres-admin"), installation.current()
+    service.close()
+    words = ("set", "postgres-admin", f"username=@{installation.folder / 'name'}", "password=-")
+    assert clo(*words, stdin=b"not-the-password").status == 0
+    said = clo("rotate", "database")
+    assert said.status == 3, said
+    assert "the admin credential of database" in said.err
+    found = {one["reason"] for one in clo.document("doctor", status=1)["findings"]}
+    assert "target-refused" in found
+    assert installation.current() == before
+    assert clo(*words, stdin=bytes(admin["password"].reveal(), "ascii")).status == 0
+    assert clo.document("resume", "database")["data"]["outcome"] == "closed"
+
+
 def test_the_journal_is_whole_and_no_value_was_ever_shown(clo: Keyturn, installation: Installation) -> None:
     """After all of the above the chains hold, and no output has a password that store or vault know."""
     verdict = clo.document("audit", "verify")["data"]
