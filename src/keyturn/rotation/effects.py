@@ -18,8 +18,8 @@ from keyturn.rotation.state import Stored
 class Effects:
     """The hands of the engine, for one secret.
 
-    A method returns the fact that proves what it did; the engine has announced it before, with the
-    record whose sequence number is `fence`. Raises `AdapterError`.
+    A method returns the fact that proves what it did; the engine has announced it before, in the
+    record with the sequence number `intent`. Raises `AdapterError`.
     """
 
     def __init__(self, parts: Parts, log: Log) -> None:
@@ -49,7 +49,7 @@ class Effects:
         answered: Probe = self._parts.rotator.accepts(self.bundle(stored))
         return Probed(rotation.id, step, stored.version, answered.answer, answered.detail)
 
-    def perform(self, step: str, fence: int) -> Fact:
+    def perform(self, step: str, intent: int) -> Fact:
         """The announced effect."""
         effects: Mapping[str, Callable[[str, int], Fact]] = {
             "stage": self._stage,
@@ -65,7 +65,7 @@ class Effects:
         effect = effects.get(family(step))
         if effect is None:
             raise NotAvailable(f"the step {step}")
-        return effect(step, fence)
+        return effect(step, intent)
 
     def forget_candidate(self) -> None:
         """The candidate is in the store, or dead: the escrow need not keep it."""
@@ -87,7 +87,7 @@ class Effects:
             raise NotFound("the candidate of this attempt is not in escrow", f"keyturn abort {self._parts.name}")
         return kept
 
-    def _stage(self, step: str, fence: int) -> Fact:
+    def _stage(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
         attempt = rotation.plan.attempt
         kept = parts.escrow.unseal(attempt) or parts.escrow.seal(attempt, parts.rotator.generate(rotation.plan.slot))
@@ -95,58 +95,57 @@ class Effects:
         if parts.store.read(parts.entry, version) != kept:
             raise Corrupt(f"the store gave back other bytes than were staged as {version}", "keyturn doctor")
         publication = step.partition(":")[2]
-        return Staged(rotation.id, attempt, version, rotation.plan.slot, fence, publication)
+        return Staged(rotation.id, attempt, version, rotation.plan.slot, intent, publication)
 
-    def _apply(self, step: str, fence: int) -> Fact:
-        self._parts.rotator.apply(self._candidate(), fence)
-        return Done(self._log.rotation.id, step, fence)
+    def _apply(self, step: str, intent: int) -> Fact:
+        self._parts.rotator.apply(self._candidate(), self._log.fence(intent))
+        return Done(self._log.rotation.id, step, intent)
 
-    def _promote(self, step: str, fence: int) -> Fact:
+    def _promote(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
-        was = self._log.state.current.version if self._log.state.current else None
+        was = rotation.old.version if rotation.old else None
         version = parts.store.promote(parts.entry, rotation.plan.attempt, was)
         publication = step.partition(":")[2]
         slot = rotation.plan.slot
-        return Promoted(rotation.id, rotation.plan.attempt, version, slot, fence, was, publication)
+        return Promoted(rotation.id, rotation.plan.attempt, version, slot, intent, was, publication)
 
-    def _demote(self, step: str, fence: int) -> Fact:  # noqa: ARG002 - one signature for all effects
+    def _demote(self, step: str, intent: int) -> Fact:  # noqa: ARG002 - one signature for all effects
         rotation, parts = self._log.rotation, self._parts
         assert rotation.old is not None
-        assert rotation.new is not None
-        version = parts.store.promote(parts.entry, rotation.old.attempt, rotation.new.version)
-        was = rotation.new.version
-        return Promoted(rotation.id, rotation.old.attempt, version, rotation.old.slot, fence, was)
+        was = rotation.published.version if rotation.published else None
+        version = parts.store.promote(parts.entry, rotation.old.attempt, was)
+        return Promoted(rotation.id, rotation.old.attempt, version, rotation.old.slot, intent, was)
 
-    def _deliver(self, step: str, fence: int) -> Fact:
+    def _deliver(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
         target = rotation.target_version
         assert target is not None
         bundle = self.bundle(target)
         views = parts.publish(bundle)
         for consumer in parts.consumers:
-            consumer.deliver(Delivery(parts.name, target.version, bundle, fence, views))
-            self._log.append(Sent(rotation.id, consumer.name, target.version, fence))
-        return Done(rotation.id, step, fence)
+            consumer.deliver(Delivery(parts.name, target.version, bundle, self._log.fence(intent), views))
+            self._log.append(Sent(rotation.id, consumer.name, target.version, intent))
+        return Done(rotation.id, step, intent)
 
-    def _disable(self, step: str, fence: int) -> Fact:
+    def _disable(self, step: str, intent: int) -> Fact:
         rotation = self._log.rotation
         old = rotation.old.slot if rotation.old else ""
-        self._parts.rotator.disable(old if step == "disable:old" else rotation.plan.slot, fence)
-        return Done(rotation.id, step, fence)
+        self._parts.rotator.disable(old if step == "disable:old" else rotation.plan.slot, self._log.fence(intent))
+        return Done(rotation.id, step, intent)
 
-    def _retire(self, step: str, fence: int) -> Fact:  # noqa: ARG002 - one signature for all effects
+    def _retire(self, step: str, intent: int) -> Fact:  # noqa: ARG002 - one signature for all effects
         rotation, parts = self._log.rotation, self._parts
         assert rotation.old is not None
         effective = parts.store.retire(parts.entry, rotation.old.version)
-        return Retired(rotation.id, rotation.old.version, fence, effective)
+        return Retired(rotation.id, rotation.old.version, intent, effective)
 
-    def _withdraw(self, step: str, fence: int) -> Fact:
+    def _withdraw(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
         made = [version for version in self._versions() if version.attempt == rotation.plan.attempt]
         if not made:
-            return Done(rotation.id, step, fence)
+            return Done(rotation.id, step, intent)
         effective = [parts.store.retire(parts.entry, version.id) for version in made]
-        return Retired(rotation.id, made[-1].id, fence, all(effective))
+        return Retired(rotation.id, made[-1].id, intent, all(effective))
 
     def _versions(self) -> tuple[Version, ...]:
         try:

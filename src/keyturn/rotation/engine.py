@@ -343,7 +343,8 @@ class Engine:
         if isinstance(error, FenceLost):
             self._moved()
         if isinstance(error, Conflict):
-            self._log.append(events.Drifted(rotation.id, error.message))
+            if next_action(self._log.state) == action:  # else the machine knows what to do about it
+                self._log.append(events.Drifted(rotation.id, error.message))
             return None
         if action.kind is not Kind.EFFECT:
             self._log.append(events.Failed(rotation.id, action.step, 0, error.code, error.message))

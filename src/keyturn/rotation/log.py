@@ -50,6 +50,10 @@ class Watching:
     holdouts: tuple[str, ...] = ()
 
 
+UNKNOWN_LOSS = 1_000_000
+"""How many records count as lost where nothing says how many: fences must rise above all of them."""
+
+
 class Moved(Conflict):
     """Somebody else appended to the stream: refresh and decide anew."""
 
@@ -68,7 +72,7 @@ class Log:
 
     Every event is checked by the machine before it is written, so that the journal never holds one
     that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on, `attempts`
-    and `intents` (sequence number to effect) the marks by which our own work is known again.
+    and `intents` (fence to effect) the marks by which our own work is known again.
     """
 
     def __init__(self, journal: Journal, stream: str, listener: Listener = silent) -> None:
@@ -83,6 +87,7 @@ class Log:
         self.attempts: set[str] = set()
         self.intents: dict[int, str] = {}
         self._excuses: dict[str, str] = {}
+        self._lost = 0
         self.refresh()
 
     def refresh(self) -> None:
@@ -121,6 +126,10 @@ class Log:
         """Whether nobody appended since we last looked."""
         return self.journal.head(self.stream).seq == self.seq
 
+    def fence(self, intent: int) -> int:
+        """The fence of an effect: its intent's sequence number, above every one that was lost in a gap."""
+        return intent + self._lost
+
     def excuse_expired(self, consumer: str, now: Moment) -> bool:
         """Whether the consumer was excused, and the excuse is over."""
         until = self._excuses.get(consumer)
@@ -135,6 +144,9 @@ class Log:
 
     def _take(self, record: Record, fact: Fact | None, after: Secret) -> None:
         self.state, self.seq = after, record.seq
+        if record.kind == "gap":
+            expected = record.data["expected"]
+            self._lost += expected["seq"] - record.data["found"]["seq"] if expected else UNKNOWN_LOSS
         if isinstance(fact, Planned):
             self.planned, self.delivered = record.moment(), None
             self.attempts.add(fact.attempt)
@@ -142,7 +154,7 @@ class Log:
         elif isinstance(fact, Excused):
             self._excuses[fact.consumer] = fact.until
         elif isinstance(fact, Intended):
-            self.intents[record.seq] = fact.effect
+            self.intents[self.fence(record.seq)] = fact.effect
         elif isinstance(fact, Done) and family(fact.effect) == "deliver":
             self.delivered = record.moment()
         elif isinstance(fact, Closed | Aborted | Reverted):

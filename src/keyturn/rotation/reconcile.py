@@ -60,4 +60,4 @@ def _quiet(parts: Parts, log: Log, look: SlotLook) -> tuple[SlotLook, list[str]]
 
 
 def _announce(log: Log, where: str, subject: str) -> int:
-    return log.note(Event(RECONCILED, {"what": "reconcile", "where": where, "subject": subject})).seq
+    return log.fence(log.note(Event(RECONCILED, {"what": "reconcile", "where": where, "subject": subject})).seq)

@@ -39,7 +39,7 @@ class QuietWindow:
         gap = self._last.elapsed(now) if self._last else 0.0
         broken = gap is None or gap * 1000 > MAX_GAP_MS
         if broken or sample.sessions:
-            self._from, self.samples, self.largest_gap = None, 0, 0.0
+            self.void()
         else:
             self.largest_gap = max(self.largest_gap, gap or 0.0) if self._from else 0.0
         if not sample.sessions:
@@ -48,6 +48,10 @@ class QuietWindow:
         self.started = self.started or now
         self._last = now
         self.nodes, self.blind_spots = sample.nodes, sample.blind_spots
+
+    def void(self) -> None:
+        """What was seen so far proves nothing: begin anew with the next sample."""
+        self._from, self.samples, self.largest_gap = None, 0, 0.0
 
     def quiet(self) -> float:
         """Seconds of quiet up to the last sample."""
@@ -96,6 +100,9 @@ class Settle:
     def look(self) -> None:
         """Observe everybody once, sample the target once, and write down what changed."""
         pictures = [self._observe(consumer) for consumer in self._parts.consumers]
+        if not self._everyone_seen():
+            # A process that moves late may still have a log-in with the old credential under way.
+            self._window.void()
         sessions = self._sample()
         self.holdouts = (*(line for picture in pictures for line in self._missing(picture)), *map(_session, sessions))
         quiet_ms = int(self._window.quiet() * 1000)
@@ -152,9 +159,15 @@ class Settle:
 
     def _write(self, fact: Observed, *, always: bool = False) -> None:
         before = self._written.get(fact.consumer)
-        if always or before is None or _picture(before) != _picture(fact):
+        if always or before is None or self._picture(before) != self._picture(fact):
             self._log.append(fact)
             self._written[fact.consumer] = fact
+
+    def _picture(self, fact: Observed) -> Observed:
+        """The observation without what changes at every look."""
+        rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == fact.consumer)
+        over = rule.grace_ms if fact.waited_ms >= rule.grace_ms else 0
+        return replace(fact, waited_ms=over, instances=tuple(replace(one, since="") for one in fact.instances))
 
     def _sample(self) -> tuple[Session, ...]:
         if self._leaving is None:
@@ -165,8 +178,7 @@ class Settle:
 
     def _conclude(self) -> None:
         """The window is over: if everybody was seen before, write it down and look at everybody again."""
-        everyone = {name for name, _ in self._log.rotation.settling.seen}
-        if everyone < {consumer.name for consumer in self._parts.consumers}:
+        if not self._everyone_seen():
             return
         rotation = self._log.rotation
         if self._leaving is None:
@@ -177,6 +189,11 @@ class Settle:
             if self.under_way():
                 fact = self._observed(consumer, consumer.observe(self._parts.name, self._bundles))
                 self._write(fact, always=True)
+
+    def _everyone_seen(self) -> bool:
+        rotation = self._log.state.rotation
+        seen_names = {name for name, _ in rotation.settling.seen} if rotation else set()
+        return seen_names >= {consumer.name for consumer in self._parts.consumers}
 
     def _missing(self, picture: Picture) -> list[str]:
         version = self._target.version
@@ -194,10 +211,6 @@ class Settle:
             self._held = names
             reason = f"{len(names)} still on the old version"
             self._log.append(Held(self._log.rotation.id, reason, "deadline", self.holdouts))
-
-
-def _picture(fact: Observed) -> Observed:
-    return replace(fact, instances=tuple(replace(one, since="") for one in fact.instances))
 
 
 def _instance(consumer: str, one: Instance) -> str:
