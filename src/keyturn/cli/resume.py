@@ -7,8 +7,7 @@ import typer
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.rotating import run, running, told
 from keyturn.core.errors import NotAvailable, UsageError
-from keyturn.journal.record import SYSTEM
-from keyturn.journal.sqlite import SqliteJournal
+from keyturn.journal.record import SYSTEM, AcceptsGap
 from keyturn.wiring import Service
 
 
@@ -48,16 +47,10 @@ def _rotatable(service: Service, name: str) -> bool:
 
 def _accept_gap(service: Service, name: str, reason: str) -> tuple[str, ...]:
     """Look at target and store, say what is there, and write the gap down. Any look that fails stops it."""
-    journal = service.journal
-    if not isinstance(journal, SqliteJournal):
-        raise NotAvailable("a gap in this kind of journal")
-    lines = []
-    if name != SYSTEM:
-        store, entry = service.store(name), service.store_name(name)
-        lines.append(f"store: version {store.current(entry)} of {entry} is current")
     if _rotatable(service, name):
-        for look in map(service.rotator(name).look, service.rotator(name).slots):
-            can = "can log in" if look.enabled else "cannot log in"
-            lines.append(f"target: {look.slot} {can}, {look.sessions} open sessions")
+        return (*service.engine(name).accept_gap(reason), f"journal: {name} goes on after a gap")
+    journal = service.journal
+    if not isinstance(journal, AcceptsGap):
+        raise NotAvailable("a gap in this kind of journal")
     record = journal.accept_gap(name, reason)
-    return (*lines, f"journal: record {record.seq} of {name} says that what stood before it was lost")
+    return (f"journal: record {record.seq} of {name} says that what stood before it was lost",)

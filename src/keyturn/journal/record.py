@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from keyturn.core import strict_json
 from keyturn.core.clock import Moment, parse_rfc3339
@@ -272,3 +272,11 @@ def _is_time(text: str) -> bool:
         return bool(_TIME.match(text)) and parse_rfc3339(text) is not None
     except ValueError:
         return False
+
+
+@runtime_checkable
+class AcceptsGap(Protocol):
+    """A journal that can go on after its newest records were lost."""
+
+    def accept_gap(self, stream: str, reason: str) -> Record:
+        """Write the record `gap`. Raises Conflict when nothing is missing."""

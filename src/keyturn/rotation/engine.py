@@ -18,22 +18,24 @@ from pathlib import Path
 
 from keyturn.core.agreement import Agreement
 from keyturn.core.clock import Clock, rfc3339
-from keyturn.core.errors import AdapterError, Conflict, FenceLost, OutcomeUnknown, Refused
+from keyturn.core.errors import AdapterError, Conflict, FenceLost, Incomplete, OutcomeUnknown, Refused
 from keyturn.core.ids import uuid7
 from keyturn.core.rotator import Answer, Overlap, Shape
 from keyturn.journal.record import Journal
 from keyturn.rotation import events
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.events import ConsumerRule, Direction, Fact, Intended, Planned, Probed
+from keyturn.rotation.gap import explained, find
 from keyturn.rotation.log import Listener, Log, Moved, Watching, silent
 from keyturn.rotation.machine import next_action
-from keyturn.rotation.orders import death_of, may_abort, may_revert
+from keyturn.rotation.orders import death_of
 from keyturn.rotation.outcome import Outcome, Pass
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
 from keyturn.rotation.reconcile import reconcile
 from keyturn.rotation.settle import Settle
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
+from keyturn.rotation.turning import note, turn, turned
 from keyturn.system.locks import FileLock
 
 TRIES = 3
@@ -125,30 +127,17 @@ class Engine:
         Raises:
             Refused: none is open, or it is past the point where this is possible.
         """
-        for _ in range(TRIES):
-            self._log.refresh()
-            rotation = self._log.state.rotation
-            if rotation is None:
-                raise Refused(f"no rotation of {self.name} is open", f"keyturn history {self.name}")
-            if rotation.direction is direction:
-                return
-            self._check_turn(rotation, direction)
-            try:
-                self._log.append(self._turned(rotation, direction, reason))
-            except Moved:
-                continue
-            return
-        raise Refused(f"{self.name} moves too fast to be turned", "try again")
+        turn(self._log, self.name, direction, reason)
 
     def hold(self, by: str, reason: str) -> None:
         """Stop the open rotation where it is, until it is resumed. Raises Refused when none is open."""
-        self._note_open(lambda rotation: events.Held(rotation.id, reason, by))
+        note(self._log, self.name, lambda rotation: events.Held(rotation.id, reason, by))
 
     def excuse(self, consumer: str, until: str, reason: str) -> None:
         """Release the open rotation from one consumer. Raises Refused when none is open, or it has none such."""
         if consumer not in {one.name for one in self.parts.consumers}:
             raise Refused(f"{self.name} has no consumer {consumer}", "keyturn consumer list")
-        self._note_open(lambda _: events.Excused(consumer, self.name, until, reason))
+        note(self._log, self.name, lambda _: events.Excused(consumer, self.name, until, reason))
 
     def reconcile(self) -> Agreement:
         """Look whether store and target are as decided, and put right what came late from ourselves.
@@ -160,6 +149,30 @@ class Engine:
         with self._alone():
             self._log.refresh()
             return reconcile(self.parts, self._log, self._effects)
+
+    def accept_gap(self, reason: str) -> tuple[str, ...]:
+        """Go on although the journal lost its newest records, if the world is as the rest says.
+
+        Waits until nothing that was sent can still arrive, looks at store, consumers and target, and
+        writes the record `gap`. Returns what was seen, one line each.
+
+        Raises:
+            Conflict: there is no gap.
+            Incomplete: the world shows more than the journal explains; nothing was written.
+            AdapterError: something could not be looked at; nothing was written.
+        """
+        with self._alone():
+            self._log.refresh()
+            self._clock.sleep(self.parts.policy.claim)
+            found = find(self.parts)
+            if not explained(self._log.state, found):
+                what = "; ".join(found.lines())
+                raise Incomplete(
+                    f"{self.name} is not as the journal says: {what}",
+                    f"compare with keyturn history {self.name}; restore the newer journal, or mend by hand",
+                )
+            self._log.accept_gap(reason)
+            return found.lines()
 
     def plan(self) -> Plan:
         """What a rotation begun now would do. Reads the journal only."""
@@ -323,20 +336,7 @@ class Engine:
     def _decision(self, rotation: Rotation, action: Action) -> Fact:
         if action.step == "drift":
             return events.Drifted(rotation.id, action.why)
-        return self._turned(rotation, Direction(action.step), action.why)
-
-    def _turned(self, rotation: Rotation, direction: Direction, reason: str) -> Planned:
-        plan = rotation.plan
-        return Planned(rotation.id, plan.slot, plan.attempt, direction, plan.shape, plan.trigger, reason)
-
-    def _check_turn(self, rotation: Rotation, direction: Direction) -> None:
-        if direction is Direction.ABORT and not may_abort(rotation):
-            instead = "keyturn revert" if may_revert(rotation) else "keyturn resume"
-            raise Refused("it is too late to abort: the new version was promoted", f"{instead} {self.name}")
-        if direction is Direction.REVERT and not may_revert(rotation):
-            instead = "keyturn abort" if may_abort(rotation) else "keyturn resume"
-            when = "nothing was promoted yet" if may_abort(rotation) else "the old version is being ended"
-            raise Refused(f"this rotation cannot be reverted: {when}", f"{instead} {self.name}")
+        return turned(rotation, Direction(action.step), action.why)
 
     def _fault(self, error: AdapterError, action: Action, going: Pass) -> Outcome | None:
         rotation = self._log.rotation
@@ -375,19 +375,6 @@ class Engine:
         until = rfc3339(now.wall + timedelta(seconds=self.parts.policy.claim))
         self._log.append(events.Claimed(self._log.rotation.id, self._worker, until, resume))
         self._claimed = now
-
-    def _note_open(self, fact: Callable[[Rotation], Fact]) -> None:
-        for _ in range(TRIES):
-            self._log.refresh()
-            rotation = self._log.state.rotation
-            if rotation is None:
-                raise Refused(f"no rotation of {self.name} is open", f"keyturn rotate {self.name}")
-            try:
-                self._log.append(fact(rotation))
-            except Moved:
-                continue
-            return
-        raise Refused(f"{self.name} moves too fast", "try again")
 
 
 def available(overlap: Overlap, shape: Shape) -> bool:

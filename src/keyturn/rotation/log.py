@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from keyturn.core.clock import Moment, parse_rfc3339
 from keyturn.core.consumer import Instance
-from keyturn.core.errors import Conflict
+from keyturn.core.errors import Conflict, Unsupported
 from keyturn.core.rotator import Session
-from keyturn.journal.record import Event, Journal, Record
+from keyturn.journal.record import AcceptsGap, Event, Journal, Record
 from keyturn.rotation.events import (
     Aborted,
     Closed,
@@ -115,6 +115,13 @@ class Log:
         self._take(record, None, self.state)
         self.listener(record)
         return record
+
+    def accept_gap(self, reason: str) -> None:
+        """Write down that records were lost. Raises Conflict when none were, Unsupported where they cannot be."""
+        if not isinstance(self.journal, AcceptsGap):
+            raise Unsupported("this journal cannot go on after a loss")
+        self.journal.accept_gap(self.stream, reason)
+        self.refresh()
 
     def _write(self, event: Event) -> Record:
         try:

@@ -100,10 +100,10 @@ class Settle:
     def look(self) -> None:
         """Observe everybody once, sample the target once, and write down what changed."""
         pictures = [self._observe(consumer) for consumer in self._parts.consumers]
+        sessions = self._sample()
         if not self._everyone_seen():
             # A process that moves late may still have a log-in with the old credential under way.
             self._window.void()
-        sessions = self._sample()
         self.holdouts = (*(line for picture in pictures for line in self._missing(picture)), *map(_session, sessions))
         quiet_ms = int(self._window.quiet() * 1000)
         window_ms = self._log.rotation.plan.window_ms

@@ -42,8 +42,12 @@ class Bench:
         self.stopping: Callable[[], bool] = lambda: False
         self.heard: list[Record | Watching] = []
         self.on_record: Callable[[Record], None] = lambda _: None
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the journal as a new process would."""
         self.journal = SqliteJournal(
-            folder / "journal.db", actor="bench", clock=self.clock, high_water=folder / "high-water.json"
+            self.folder / "journal.db", actor="bench", clock=self.clock, high_water=self.folder / "high-water.json"
         )
 
     def engine(self, worker: str = "worker") -> Engine:

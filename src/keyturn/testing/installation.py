@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from psycopg import sql
 
-from keyturn.core.ids import uuid7
 from keyturn.core.secret import Bundle
 from keyturn.manifest import Manifest, load
+from keyturn.rotation.intake import take_in
 from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import Service, create_state, state_of
 
@@ -127,10 +127,8 @@ class Installation:
         self.client_path.write_text(json.dumps(self._client()))
         admin = self.postgres.prepare(self.dbname)
         service = self.service()
-        store = service.store(ADMIN_NAME)
-        attempt = uuid7()
-        store.stage(ADMIN_NAME, admin, attempt)
-        store.promote(ADMIN_NAME, attempt, None)
+        lock = service.state.locks / f"{ADMIN_NAME}.lock"
+        take_in(service.journal, service.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
         service.close()
 
     def provision(self) -> None:

@@ -1,10 +1,13 @@
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import Denied, Refused, Unavailable
+from keyturn.core.clock import parse_rfc3339
+from keyturn.core.errors import Denied, Incomplete, Refused, RolledBack, Unavailable
 from keyturn.core.rotator import Answer
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction
@@ -344,3 +347,72 @@ def stop_after(bench: Bench, kind: str) -> None:
     seen = threading.Event()
     bench.on_record = lambda record: seen.set() if record.kind == kind else None
     bench.stopping = seen.is_set
+
+
+def cut_tail(bench: Bench, records: int) -> None:
+    """The journal loses its newest records, as from a backup; the mark outside keeps what was seen."""
+    kept = bench.journal.head(NAME).seq - records
+    bench.journal.close()
+    with closing(sqlite3.connect(bench.folder / "journal.db")) as database:
+        guards = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute("DELETE FROM records WHERE stream = ? AND seq > ?", (NAME, kept))
+        database.execute("DELETE FROM projection")
+        for _, again in guards:
+            database.execute(again)
+        database.commit()
+    bench.reopen()
+
+
+def test_a_lost_tail_stops_everything_until_it_is_accepted(bench: Bench) -> None:
+    """Without its newest records nothing is done; after a look that explains the world, the rotation goes on."""
+    bench.policy = replace(bench.policy, claim=0.05)
+    bench.instances[0].stopped = True
+    bench.rotate(patience=0.2)
+    cut_tail(bench, 1)
+    with pytest.raises(RolledBack):
+        bench.engine().advance(20)
+    lines = bench.engine().accept_gap("restored from the backup of last night")
+    assert any("b can log in" in line for line in lines)
+    bench.instances[0].stopped = False
+    assert bench.engine().advance(20).status == "closed"
+    assert bench.rotate().status == "closed"
+    assert bench.failures() == []
+
+
+def test_a_gap_that_the_world_contradicts_is_not_accepted(bench: Bench) -> None:
+    """If a whole rotation was lost, going on is refused and nothing is written."""
+    bench.policy = replace(bench.policy, claim=0.05)
+    before = bench.journal.head(NAME).seq
+    assert bench.rotate().status == "closed"
+    cut_tail(bench, bench.journal.head(NAME).seq - before)
+    with pytest.raises(Incomplete, match="not as the journal says"):
+        bench.engine().accept_gap("hoping for the best")
+    assert bench.journal.head(NAME).seq == before
+
+
+def test_fences_rise_above_what_was_lost(bench: Bench) -> None:
+    """After a gap no effect carries a fence that an effect of the lost records already had."""
+    bench.policy = replace(bench.policy, claim=0.05)
+    assert bench.rotate().status == "closed"
+    highest = max(bench.target.look(slot).fence or 0 for slot in bench.target.slots)
+    cut_tail(bench, 1)
+    bench.engine().accept_gap("the last record was lost")
+    assert bench.engine().advance(20).status == "closed"
+    assert bench.rotate().status == "closed"
+    assert min(bench.target.look(slot).fence or 0 for slot in bench.target.slots) > highest
+
+
+def test_a_process_that_moves_late_starts_the_quiet_window_anew(tmp_path: Path) -> None:
+    """Quiet at the target counts only from when everybody was seen on the new version."""
+    bench = Bench(tmp_path, window=0.3)
+    bench.rotate()
+    bench.instances[0].slow = 40
+    outcome = bench.rotate()
+    assert outcome.status == "closed"
+    records = bench.journal.read(NAME)[-40:]
+    seen = [r for r in records if r.kind == "delivery.observed"]
+    moved = next(r for r in seen if all(one["oldest"] == r.data["version"] for one in r.data["instances"]))
+    quiet = next(r for r in records if r.kind == "disuse.observed" and r.seq > moved.seq)
+    assert parse_rfc3339(quiet.data["quiet_from"]) >= parse_rfc3339(moved.time)

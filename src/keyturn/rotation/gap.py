@@ -1,0 +1,94 @@
+"""When the journal lost its newest records: is the world as the rest says, up to what it announced?
+
+The rule is searched in `tests/model/gap.py`: going on when it does not hold can end a rotation while
+a credential that nobody knows of still works.
+"""
+
+from dataclasses import dataclass
+
+from keyturn.core.rotator import SlotLook
+from keyturn.rotation.events import Direction
+from keyturn.rotation.orders import family
+from keyturn.rotation.parts import Parts
+from keyturn.rotation.state import Rotation, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What store, consumers and target say, as attempts: whose content it is. Empty for nothing."""
+
+    stored: str
+    delivered: tuple[str, ...]
+    usable: frozenset[str]
+    slots: tuple[SlotLook, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """The same in words."""
+        return (
+            f"store: the current version is of attempt {self.stored or 'none'}",
+            *(f"consumers: attempt {attempt or 'none'} is delivered" for attempt in self.delivered),
+            *(
+                f"target: {look.slot} {'can' if look.enabled else 'cannot'} log in, {look.sessions} open sessions"
+                for look in self.slots
+            ),
+        )
+
+    def enabled(self, slot: str) -> bool:
+        """Whether somebody could log in there."""
+        return any(look.enabled for look in self.slots if look.slot == slot)
+
+
+def find(parts: Parts) -> Found:
+    """Look at everything. Raises AdapterError when something cannot be looked at."""
+    versions = {version.id: version for version in parts.store.versions(parts.entry)}
+    attempts = {name: version.attempt for name, version in versions.items()}
+    stored = parts.store.current(parts.entry)
+    delivered = [consumer.delivered(parts.name) for consumer in parts.consumers]
+    return Found(
+        attempts.get(stored or "", ""),
+        tuple(attempts.get(version or "", "") for version in delivered),
+        frozenset(one.attempt for one in versions.values() if one.state in {"pending", "current", "previous"}),
+        tuple(parts.rotator.look(slot) for slot in parts.rotator.slots),
+    )
+
+
+def explained(state: Secret, found: Found) -> bool:
+    """Whether everything is as the stream says, up to the effects that it announced."""
+    rotation = state.rotation
+    if rotation is None:
+        slot, attempt = (state.current.slot, state.current.attempt) if state.current else ("", "")
+        alive = {look.slot for look in found.slots if look.enabled}
+        return {found.stored, *found.delivered} == {attempt} and alive == ({slot} if slot else set())
+    pointers = found.stored in _allowed(rotation, "promote", "demote") and all(
+        attempt in _allowed(rotation, "deliver", "deliver") for attempt in found.delivered
+    )
+    return pointers and _slots(rotation, found) and _candidate(rotation, found)
+
+
+def _slots(rotation: Rotation, found: Found) -> bool:
+    fresh, applied = found.enabled(rotation.plan.slot), "apply" in rotation.done
+    if rotation.direction is Direction.FORWARD:
+        new = fresh if applied else (not fresh or "apply" in rotation.intended)
+    else:
+        new = not fresh or "disable:new" not in rotation.done
+    old = rotation.old is None or found.enabled(rotation.old.slot) or "disable:old" in rotation.intended
+    return new and old
+
+
+def _candidate(rotation: Rotation, found: Found) -> bool:
+    """Going forward, the candidate must still be one that can become current."""
+    if rotation.direction is not Direction.FORWARD:
+        return True
+    return rotation.plan.attempt in found.usable or "stage" not in rotation.done
+
+
+def _allowed(rotation: Rotation, forward: str, back: str) -> set[str]:
+    """Whose content a pointer may name, when these are the steps that set it."""
+    old, new = rotation.old.attempt if rotation.old else "", rotation.plan.attempt
+    announced = any(family(step) == forward for step in rotation.intended)
+    if rotation.direction is Direction.FORWARD:
+        if forward in rotation.done:
+            return {new}
+        return {old, new} if announced else {old}
+    touched = announced and (rotation.direction is Direction.ABORT or back not in rotation.done)
+    return {old, new} if touched else {old}
