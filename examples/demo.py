@@ -102,13 +102,13 @@ class Screen:
                 return
             self._steps.append(words)
             if not self._console.is_terminal:
-                self._console.print(f"{self._title}: {words}")
+                self._console.print(f"{self._title}: {words}", soft_wrap=True)
         if self._console.is_terminal:
             self._live.update(self._picture())
 
     def say(self, line: str) -> None:
         """One line that stays."""
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
 
     def table(self, table: Table) -> None:
         """A table that stays."""
