@@ -416,3 +416,25 @@ def test_a_process_that_moves_late_starts_the_quiet_window_anew(tmp_path: Path) 
     moved = next(r for r in seen if all(one["oldest"] == r.data["version"] for one in r.data["instances"]))
     quiet = next(r for r in records if r.kind == "disuse.observed" and r.seq > moved.seq)
     assert parse_rfc3339(quiet.data["quiet_from"]) >= parse_rfc3339(moved.time)
+
+
+@pytest.mark.parametrize("records", range(1, 30))
+def test_a_stop_request_at_any_moment_leaves_a_rotation_that_goes_on(bench: Bench, records: int) -> None:
+    """Told to stop after any number of records, the pass ends in good order, and resuming closes the rotation."""
+    bench.engine().begin("bench")
+    heard = 0
+
+    def count(_: Record) -> None:
+        nonlocal heard
+        heard += 1
+
+    bench.on_record = count
+    bench.stopping = lambda: heard >= records
+    outcome = bench.engine().advance(20)
+    assert outcome.status in {"interrupted", "closed"}
+    assert outcome.status == "closed" or "told to stop" in outcome.why
+    bench.stopping = lambda: False
+    if outcome.status == "interrupted":
+        assert bench.engine().advance(20).status == "closed"
+    assert bench.failures() == []
+    assert len(bench.alive()) == 1
