@@ -32,7 +32,7 @@ from keyturn.rotation.orders import death_of
 from keyturn.rotation.outcome import Outcome, Pass
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
-from keyturn.rotation.reconcile import reconcile
+from keyturn.rotation.reconcile import reconcile, redeliver
 from keyturn.rotation.settle import Settle
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
@@ -139,8 +139,8 @@ class Engine:
             raise Refused(f"{self.name} has no consumer {consumer}", "keyturn consumer list")
         note(self._log, self.name, lambda _: events.Excused(consumer, self.name, until, reason))
 
-    def reconcile(self) -> Agreement:
-        """Look whether store and target are as decided, and put right what came late from ourselves.
+    def reconcile(self, *, target: bool = True) -> Agreement:
+        """Look whether store, deliveries and target are as decided, and put right what is our own to mend.
 
         Raises:
             Refused: somebody is at work on this secret.
@@ -148,7 +148,7 @@ class Engine:
         """
         with self._alone():
             self._log.refresh()
-            return reconcile(self.parts, self._log, self._effects)
+            return reconcile(self.parts, self._log, self._effects, target=target)
 
     def accept_gap(self, reason: str) -> tuple[str, ...]:
         """Go on although the journal lost its newest records, if the world is as the rest says.
@@ -281,6 +281,9 @@ class Engine:
         self._log.append(fact)
 
     def _settle(self, going: Pass) -> Outcome | None:
+        wanted = self._log.rotation.target_version
+        assert wanted is not None
+        redeliver(self.parts, self._log, self._effects, wanted)
         settle = Settle(self.parts, self._log, self._effects, self._clock)
         while True:
             settle.look()
@@ -301,11 +304,13 @@ class Engine:
         """A slot is not written within the minimum overlap after it was last ended."""
         if step != "look:stage" or self._log.ended is None:
             return None
-        started = self._clock.now()
+        since = self._log.ended
         while True:
             now = self._clock.now()
-            passed = self._log.ended.elapsed(now)
-            rest = self.parts.policy.window - ((started.elapsed(now) or 0.0) if passed is None else passed)
+            passed = since.elapsed(now)
+            if passed is None:
+                since, passed = now, 0.0
+            rest = self.parts.policy.window - passed
             if rest <= 0:
                 return None
             rotation = self._log.rotation

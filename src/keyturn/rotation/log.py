@@ -151,6 +151,8 @@ class Log:
 
     def _take(self, record: Record, fact: Fact | None, after: Secret) -> None:
         self.state, self.seq = after, record.seq
+        moment = record.moment()
+        self.delivered, self.ended = _anew(self.delivered, moment), _anew(self.ended, moment)
         if record.kind == "gap":
             expected = record.data["expected"]
             self._lost += expected["seq"] - record.data["found"]["seq"] if expected else UNKNOWN_LOSS
@@ -166,6 +168,11 @@ class Log:
             self.delivered = record.moment()
         elif isinstance(fact, Closed | Aborted | Reverted):
             self.ended = record.moment()
+
+
+def _anew(since: Moment | None, now: Moment) -> Moment | None:
+    """The moment that a wait counts from: `now` where a reboot or a clock step lies between (promise 19)."""
+    return now if since is not None and since.elapsed(now) is None else since
 
 
 def seen(instance: Instance) -> Seen:

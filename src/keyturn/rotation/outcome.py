@@ -33,4 +33,7 @@ class Pass:
         """Seconds of patience that are left; None = as long as it takes."""
         if self.patience is None:
             return None
-        return self.patience - (self.began.elapsed(now) or 0.0)
+        passed = self.began.elapsed(now)
+        if passed is None:  # a clock step: the rest of the patience would never end
+            self.began, passed = now, 0.0
+        return self.patience - passed

@@ -17,6 +17,9 @@ from keyturn.rotation.settling import MAX_GAP_MS
 NOT_WAITED = -1
 """Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
 
+NAMED_AGAIN = 60.0
+"""Seconds before holdouts that change all the time are written down once more."""
+
 
 class QuietWindow:
     """How long the target has been seen without the old credential, from samples.
@@ -93,7 +96,9 @@ class Settle:
         self._leaving = leaving_slot(rotation)
         self._window = QuietWindow()
         self._written: dict[str, Observed] = {}
+        self._rejections: set[Rejected] = set()
         self._held: tuple[str, ...] = ()
+        self._held_at: Moment | None = None
         self._begun = log.delivered or clock.now()
         self.holdouts: tuple[str, ...] = ()
 
@@ -137,14 +142,15 @@ class Settle:
     def _note_rejection(self, consumer: Consumer, instance: Instance) -> None:
         refusal = instance.rejection
         if refusal and refusal.version == self._target.version and self.under_way():
-            self._log.append(
-                Rejected(self._log.rotation.id, consumer.name, instance.id, refusal.version, refusal.reason)
-            )
+            fact = Rejected(self._log.rotation.id, consumer.name, instance.id, refusal.version, refusal.reason)
+            if fact not in self._rejections:  # one of the old version changes nothing, and stands there at every look
+                self._log.append(fact)
+                self._rejections.add(fact)
 
     def _observed(self, consumer: Consumer, observation: Observation) -> Observed:
         rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == consumer.name)
         now = self._clock.now()
-        waited = int((self._begun.elapsed(now) or 0.0) * 1000)
+        waited = int(self._waited(now) * 1000)
         if self._log.excuse_expired(consumer.name, now):
             waited = NOT_WAITED
         return Observed(
@@ -157,6 +163,13 @@ class Settle:
             min(waited, rule.grace_ms),
         )
 
+    def _waited(self, now: Moment) -> float:
+        """Seconds since the delivery; a reboot or a clock step starts them anew (promise 19)."""
+        passed = self._begun.elapsed(now)
+        if passed is None:
+            self._begun, passed = now, 0.0
+        return passed
+
     def _write(self, fact: Observed, *, always: bool = False) -> None:
         before = self._written.get(fact.consumer)
         if always or before is None or self._picture(before) != self._picture(fact):
@@ -166,7 +179,7 @@ class Settle:
     def _picture(self, fact: Observed) -> Observed:
         """The observation without what changes at every look."""
         rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == fact.consumer)
-        over = rule.grace_ms if fact.waited_ms >= rule.grace_ms else 0
+        over = rule.grace_ms if fact.waited_ms >= rule.grace_ms else NOT_WAITED
         return replace(fact, waited_ms=over, instances=tuple(replace(one, since="") for one in fact.instances))
 
     def _sample(self) -> tuple[Session, ...]:
@@ -205,10 +218,13 @@ class Settle:
 
     def _hold_if_late(self) -> None:
         """A deadline never retires: it names who is waited for."""
-        late = (self._begun.elapsed(self._clock.now()) or 0.0) >= self._parts.policy.deadline
+        now = self._clock.now()
+        late = self._waited(now) >= self._parts.policy.deadline
         names = tuple(line.split(", since ")[0] for line in self.holdouts)
-        if late and names and names != self._held and self.under_way():
-            self._held = names
+        since = self._held_at.elapsed(now) if self._held_at else None
+        said = names == self._held or (since is not None and since < NAMED_AGAIN)
+        if late and names and not said and self.under_way():
+            self._held, self._held_at = names, now
             reason = f"{len(names)} still on the old version"
             self._log.append(Held(self._log.rotation.id, reason, "deadline", self.holdouts))
 
