@@ -1,6 +1,7 @@
 """A bundle: which names and texts it takes, and that it comes back from its bytes as it was."""
 
 import json
+import operator
 import string
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_the_bytes_are_canonical() -> None:
     one = Bundle({"username": "u", "password": "p"}, "ab" * 32)
     other = Bundle({"password": "p", "username": "u"}, "ab" * 32)
     assert one == other
-    assert len({Bundle.reveal(one), Bundle.reveal(other)}) == 1
+    assert operator.eq(one.reveal(), other.reveal())
 
 
 def test_a_bundle_is_a_mapping_of_values() -> None:
