@@ -34,6 +34,7 @@ from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
 from keyturn.rotation.reconcile import reconcile, redeliver
 from keyturn.rotation.settle import Settle
+from keyturn.rotation.standing import check_consumers, check_store
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
 from keyturn.system.locks import FileLock
@@ -87,12 +88,14 @@ class Engine:
         """Plan a rotation and return its id. Nothing outside is touched.
 
         Raises:
-            Refused: one is open already.
+            Refused: one is open already, or the store's current version is not the one that was decided.
+            AdapterError: the store could not be asked.
         """
         with self._alone():
             self._log.refresh()
             if self._log.state.rotation is not None:
                 raise Refused(f"rotation {self._log.rotation.id} of {self.name} is open", f"keyturn resume {self.name}")
+            check_store(self.parts, self._log.state.current)
             plan = self.draft(trigger)
             try:
                 self._log.append(plan)
@@ -193,6 +196,7 @@ class Engine:
             self._log.refresh()
             if self._log.state.rotation is None:
                 return Outcome("idle")
+            check_consumers(self.parts, self._log.rotation)
             self._claim(resume=resume)
             going = Pass(self._clock.now(), patience)
             while True:

@@ -1,0 +1,44 @@
+"""Whether manifest and store are still the ones that a rotation can go on with; looked at before anything is done."""
+
+from keyturn.core.errors import Refused, UsageError
+from keyturn.rotation.orders import steps
+from keyturn.rotation.parts import Parts
+from keyturn.rotation.state import Rotation, Stored
+
+
+def check_store(parts: Parts, current: Stored | None) -> None:
+    """Refuse to begin where the store's current version is another one than was decided.
+
+    Its promote would meet a conflict when the target has the new credential already, and a first
+    version has no way back from there.
+
+    Raises:
+        Refused: it is another one.
+        AdapterError: the store could not be asked.
+    """
+    stored, decided = parts.store.current(parts.entry), current.version if current else None
+    if stored != decided:
+        raise Refused(
+            f"the store's current version of {parts.name} is {stored}, and the journal says {decided}",
+            "keyturn tick puts right what Keyturn wrote late; anything else was written by somebody else",
+        )
+
+
+def check_consumers(parts: Parts, rotation: Rotation) -> None:
+    """Refuse to go on with other consumers than the rotation was begun with, where it waits for them.
+
+    One that it does not know could not be waited for; one that is missing would be waited for for ever.
+
+    Raises:
+        UsageError: the manifest was changed.
+    """
+    if "settle" not in steps(rotation):
+        return
+    declared, planned = {one.name for one in parts.consumers}, {rule.name for rule in rotation.plan.consumers}
+    if declared != planned:
+        changes = [*(f"{name} is new" for name in sorted(declared - planned))]
+        changes += [f"{name} is missing" for name in sorted(planned - declared)]
+        raise UsageError(
+            f"the consumers of {parts.name} were changed while rotation {rotation.id} is open: {', '.join(changes)}",
+            "put them back until it has ended; keyturn consumer excuse releases it from one that is gone",
+        )
