@@ -36,7 +36,8 @@ def findings(facts: TargetLook) -> tuple[Finding, ...]:
         failure = facts.failure
         away = failure.code in {"unavailable", "throttled"}
         reason, severity = ("target-unreachable", Severity.UNKNOWN) if away else ("target-refused", Severity.CRITICAL)
-        found.append(Finding(reason, facts.secret, severity, failure.message, failure.remedy or "look at host, port and network"))
+        remedy = failure.remedy or "look at host, port and network"
+        found.append(Finding(reason, facts.secret, severity, failure.message, remedy))
     if facts.sslmode not in {None, "verify-full"}:
         message = f"sslmode {facts.sslmode} does not show which server answers"
         found.append(Finding("tls-weak", facts.secret, Severity.WARNING, message, 'sslmode = "verify-full"'))
