@@ -69,6 +69,11 @@ class State:
         """One file per secret."""
         return self.directory / "locks"
 
+    @property
+    def looks(self) -> Path:
+        """When each target was looked at last."""
+        return self.directory / "looks.json"
+
     def anchor(self, vault: Path) -> Path:
         """What was last seen of a vault."""
         return self.directory / f"{vault.stem}.anchor"
@@ -118,6 +123,7 @@ class Service:
 
     Args:
         manifest: what is declared.
+        clock: the source of moments; None for this host's.
         listener: hears each record and each look of a settle.
         stopping: asked between steps; True ends what is under way after its step.
         around: wraps each adapter as it is made; the crash harness puts its kill points there.
@@ -127,13 +133,14 @@ class Service:
         self,
         manifest: Manifest,
         *,
+        clock: Clock | None = None,
         listener: Listener = silent,
         stopping: Callable[[], bool] = lambda: False,
         around: Callable[[str, Any], Any] = lambda _, part: part,
     ) -> None:
         self.manifest = manifest
         self.state = state_of(manifest.keyturn.state)
-        self.clock: Clock = SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self._listener = listener
         self._stopping = stopping
         self._around = around

@@ -43,7 +43,7 @@ def findings(facts: ConsumerLook) -> tuple[Finding, ...]:
     found = []
     if facts.current is not None and facts.delivered != facts.current and not facts.moving:
         message = f"version {facts.delivered or 'none'} lies where it reads, {facts.current} is current"
-        found.append(Finding("delivery-missing", subject, Severity.CRITICAL, message, f"keyturn rotate {facts.secret}"))
+        found.append(Finding("delivery-missing", subject, Severity.CRITICAL, message, "keyturn tick"))
     if facts.observation is not None and facts.reports and facts.current is not None:
         found += _instances(facts, subject, facts.observation)
     return tuple(found)

@@ -2,7 +2,7 @@
 
 import typer
 
-from keyturn.checks import consumers, declared, journal, places, rotations, stores, targets
+from keyturn.checks import clock, consumers, declared, journal, places, rotations, stores, targets
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.gather import Facts, gather
 from keyturn.cli.opening import opened
@@ -36,6 +36,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *places.findings(facts.places),
         *places.key_findings(facts.key),
         *journal.findings(facts.chains),
+        *clock.findings(facts.clock_step),
         *(finding for look in facts.stores for finding in stores.findings(look)),
         *(finding for look in facts.targets for finding in targets.findings(look)),
         *(finding for look in facts.agreements for finding in targets.agreement_findings(look)),

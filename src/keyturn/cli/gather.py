@@ -17,9 +17,11 @@ from keyturn.checks.targets import TargetLook
 from keyturn.cli.rotate import able_to_rotate
 from keyturn.cli.rows import NEVER, standing
 from keyturn.core.agreement import Agreement
+from keyturn.core.clock import Moment
 from keyturn.core.consumer import Consumer
 from keyturn.core.errors import KeyturnError
 from keyturn.journal.audit import verify
+from keyturn.rotation import course
 from keyturn.system.files import OPEN_TO_OTHERS
 from keyturn.wiring import Service, State
 
@@ -40,6 +42,7 @@ class Facts:
     agreements: tuple[Agreement, ...]
     consumers: tuple[ConsumerLook, ...]
     standings: tuple[Standing, ...]
+    clock_step: float | None
 
 
 def gather(service: Service) -> Facts:
@@ -49,7 +52,7 @@ def gather(service: Service) -> Facts:
     rows = _rows(service)
     able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
     looks = [_target(service, name, rows.get(name, NEVER)) for name in able]
-    now = service.clock.now().wall
+    now = service.clock.now()
     return Facts(
         missing=manifest.unavailable(),
         places=tuple(_places(service)),
@@ -59,7 +62,10 @@ def gather(service: Service) -> Facts:
         targets=tuple(look for look, _ in looks),
         agreements=tuple(found for _, found in looks if found is not None),
         consumers=tuple(look for name in able for look in _consumers(service, name, rows.get(name, NEVER))),
-        standings=tuple(standing(name, table, rows.get(name, NEVER), now) for name, table in manifest.secrets.items()),
+        standings=tuple(
+            standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
+        ),
+        clock_step=_clock_step(service, now),
     )
 
 
@@ -69,6 +75,13 @@ def _chains(state: State) -> Chains:
     except KeyturnError as failure:
         return Chains("", (), failure)
     return Chains(str(verdict), tuple(map(str, verdict.flaws)), None)
+
+
+def _clock_step(service: Service, now: Moment) -> float | None:
+    try:
+        return course.jumped(service.journal, service.manifest.secrets, now)
+    except KeyturnError:
+        return None  # the check of the chains says why
 
 
 def _rows(service: Service) -> Mapping[str, Mapping[str, Any]]:

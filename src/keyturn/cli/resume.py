@@ -6,14 +6,15 @@ import typer
 
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.rotating import run, running, told
-from keyturn.core.errors import NotAvailable, UsageError
+from keyturn.core.errors import NotAvailable, Refused, UsageError
 from keyturn.journal.record import SYSTEM, AcceptsGap
+from keyturn.rotation import course
 from keyturn.wiring import Service
 
 
 def command(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret; `system` after a clock jump.")],
     *,
     accept_gap: Annotated[
         bool, typer.Option("--accept-gap", help="The journal lost records: look, write that down, go on.")
@@ -24,13 +25,16 @@ def command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Go on with an open rotation, whatever stopped it.
 
-    Everything is looked at again first.
+    Everything is looked at again first. `keyturn resume system --reason TEXT` says that the clock
+    of this host is right although it jumped: what is due may be begun again.
     """
 
     def work() -> Answer:
         if accept_gap and not (reason and reason.strip()):
             raise UsageError("--accept-gap needs a reason", '--reason "what happened to the journal"')
         with running(context, as_events=as_events) as service:
+            if name == SYSTEM and not accept_gap:
+                return Answer(None, _accept_clock(service, reason))
             looked = _accept_gap(service, name, reason or "") if accept_gap else ()
             if accept_gap and not _rotatable(service, name):
                 return Answer(None, looked)
@@ -39,6 +43,17 @@ def command(  # noqa: PLR0913 - one parameter for each option
             return Answer(answer.data, (*looked, *answer.lines), notes=answer.notes, error=answer.error)
 
     answering("resume", as_json or as_events, work)
+
+
+def _accept_clock(service: Service, reason: str | None) -> tuple[str, ...]:
+    """A person looked at the clock and found it right."""
+    step = course.jumped(service.journal, service.manifest.secrets, service.clock.now())
+    if step is None:
+        raise Refused("the clock of this host did not jump", "keyturn status")
+    if not (reason and reason.strip()):
+        raise UsageError("resume system needs a reason", '--reason "what happened to the clock"')
+    record = course.accept(service.journal, step, reason)
+    return (f"journal: record {record.seq} of {SYSTEM} says that the clock is right",)
 
 
 def _rotatable(service: Service, name: str) -> bool:

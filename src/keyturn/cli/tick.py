@@ -1,28 +1,33 @@
 """`keyturn tick`: one pass over all that is due, for a timer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import typer
 
+from keyturn.checks import clock
 from keyturn.checks.targets import agreement_findings
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.rotate import able_to_rotate, order
 from keyturn.cli.rotating import run, running
-from keyturn.cli.rows import NEVER, age
 from keyturn.core.duration import parse_duration
 from keyturn.core.errors import Incomplete, KeyturnError, Refused, UsageError
 from keyturn.core.finding import Finding
+from keyturn.rotation import course
 from keyturn.rotation.engine import Engine
+from keyturn.rotation.looks import Looks
+from keyturn.rotation.schedule import is_due, is_next_look
 from keyturn.wiring import Service
 
+CLOSED = "rotation.closed"
+ENDS = frozenset({CLOSED, "rotation.aborted", "rotation.reverted"})
 SPARE = 30.0
 """Seconds that a pass gives a rotation beside its window."""
 
 
 @dataclass(slots=True)
 class Touched:
-    """What one pass did to one secret; `action` is resumed, begun, reconciled, busy or failed."""
+    """What one pass did to one secret; `action` is resumed, begun, frozen, reconciled, left, busy or failed."""
 
     secret: str
     action: str
@@ -42,6 +47,16 @@ class Touched:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass: what it works with, and whether the clock forbids to begin anything."""
+
+    service: Service
+    looks: Looks
+    patience: float | None
+    frozen: bool
+
+
 def command(
     context: typer.Context,
     *,
@@ -53,22 +68,38 @@ def command(
 ) -> None:
     """One pass over all that is due, for a timer.
 
-    Resumes what is open, begins what is due by `every`, looks whether the rest is as decided. One
-    failure does not keep the others from their turn. May run as often as you like.
+    Resumes what is open, begins what is due by `every`, looks whether the rest is as decided: at
+    stores and deliveries each time, at targets once per `reconcile`. After a clock jump it begins
+    nothing. One failure does not keep the others from their turn. May run as often as you like.
     """
 
     def work() -> Answer:
         limit = None if patience is None else _seconds(patience)
         with running(context, as_events=as_events) as service:
-            touched = [_touch(service, name, limit) for name in order(service.manifest)]
+            found, touched = one_pass(service, limit)
             skipped = [name for name in service.manifest.secrets if not able_to_rotate(service.manifest, name)]
-        errors = sorted((one.error for one in touched if one.error), key=lambda error: error.exit_status)
+        stepped = [Incomplete(finding.message, finding.remedy) for finding in found]
+        errors = sorted((*stepped, *(one.error for one in touched if one.error)), key=lambda error: error.exit_status)
         lines = tuple(one.line for one in touched if one.line)
-        findings = tuple(finding for one in touched for finding in one.findings)
+        findings = (*found, *(finding for one in touched for finding in one.findings))
         data = {"touched": [one.data for one in touched], "left": skipped}
         return Answer(data, lines or ("nothing is due",), findings=findings, error=errors[0] if errors else None)
 
     answering("tick", as_json or as_events, work)
+
+
+def one_pass(service: Service, patience: float | None) -> tuple[tuple[Finding, ...], list[Touched]]:
+    """Touch every secret that can be rotated, once; with what there is to say of the clock.
+
+    Raises:
+        AdapterError: the journal's stream `system` cannot be read.
+    """
+    names, now = order(service.manifest), service.clock.now()
+    found = clock.findings(course.jumped(service.journal, service.manifest.secrets, now))
+    if not found:
+        course.watch(service.journal, now)
+    going = Round(service, Looks(service.state.looks), patience, frozen=bool(found))
+    return found, [_touch(going, name) for name in names]
 
 
 def _seconds(text: str) -> float:
@@ -78,38 +109,48 @@ def _seconds(text: str) -> float:
         raise UsageError("--patience is not a duration", str(error)) from None
 
 
-def _touch(service: Service, name: str, patience: float | None) -> Touched:
+def _touch(going: Round, name: str) -> Touched:
     try:
-        engine = service.engine(name)
-        return _turn(service, name, engine, patience)
+        return _turn(going, name, going.service.engine(name))
     except Refused as busy:
         return Touched(name, "busy", f"{name}: left alone: {busy.message}")
     except KeyturnError as error:
         return Touched(name, "failed", f"{name}: {error.message}", error)
 
 
-def _turn(service: Service, name: str, engine: Engine, patience: float | None) -> Touched:
-    state = engine.state()
-    action = "resumed"
+def _turn(going: Round, name: str, engine: Engine) -> Touched:
+    service, state, action = going.service, engine.state(), "resumed"
     if state.rotation is None:
-        if state.current is None or not _due(service, name):
-            return _look(name, engine) if state.current else Touched(name, "left")
+        if state.current is None:
+            return Touched(name, "left")
+        if not _due(service, name, state.current.version):
+            return _look(going, name, engine)
+        if going.frozen:
+            return replace(_look(going, name, engine), action="frozen")
         engine.begin("tick")
         action = "begun"
-    limit = service.policy(name).window + SPARE if patience is None else patience
+    limit = service.policy(name).window + SPARE if going.patience is None else going.patience
     ended = run(service, name, engine, patience=limit)
     line = ended.line if ended.error is None else f"{name}: {action}: {ended.outcome.status}: {ended.outcome.why}"
     return Touched(name, action, line, ended.error)
 
 
-def _due(service: Service, name: str) -> bool:
-    every = service.manifest.secrets[name].rotate.every
-    seconds = age(service.journal.projected().get(name, NEVER), service.clock.now().wall)
-    return every is not None and seconds is not None and seconds >= every
+def _due(service: Service, name: str, version: str) -> bool:
+    """By the age of the version since it was made current first: a revert does not make it young again."""
+    records = service.journal.read(name)
+    promoted = (one for one in records if one.kind == "version.promoted" and one.data.get("version") == version)
+    ended = [one for one in records if one.kind in ENDS]
+    since = next((one.moment() for one in promoted), None)
+    turned_back = ended[-1].moment() if ended and ended[-1].kind != CLOSED else None
+    return is_due(service.manifest.secrets[name].rotate.every, since, turned_back, service.clock.now())
 
 
-def _look(name: str, engine: Engine) -> Touched:
-    found = agreement_findings(engine.reconcile())
+def _look(going: Round, name: str, engine: Engine) -> Touched:
+    now, interval = going.service.clock.now(), going.service.manifest.keyturn.reconcile
+    target = is_next_look(name, interval, going.looks.last(name), now)
+    found = agreement_findings(engine.reconcile(target=target))
+    if target:
+        going.looks.note(name, now)
     bad = [finding for finding in found if finding.fails]
     error = Incomplete(f"{name}: {bad[0].message}", bad[0].remedy) if bad else None
     line = f"{name}: is not as decided" if bad else ""

@@ -2,22 +2,25 @@
 
 A store or target without a fence may let an effect happen long after it was sent, and after others.
 What bears the mark of our own stream (an attempt or an intent that stands in it) is put right; what
-does not is somebody else's, is reported, and is never touched.
+does not is somebody else's, is reported, and is never touched. Deliveries are ours alone: what does not
+lie where its consumer reads (a tmpfs after a reboot) is delivered again.
 """
 
 from keyturn.core.agreement import Agreement
+from keyturn.core.consumer import Delivery
 from keyturn.core.errors import Conflict
 from keyturn.core.rotator import SlotLook
 from keyturn.journal.record import Event
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.log import Log
 from keyturn.rotation.parts import Parts
+from keyturn.rotation.state import Stored
 
 RECONCILED = "observation.made"
 
 
-def reconcile(parts: Parts, log: Log, effects: Effects) -> Agreement:
-    """One look at store and target.
+def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) -> Agreement:
+    """One look at store and deliveries, and with `target` at the target too.
 
     Raises:
         AdapterError: one of them could not be asked.
@@ -32,6 +35,10 @@ def reconcile(parts: Parts, log: Log, effects: Effects) -> Agreement:
         parts.store.promote(parts.entry, current.attempt, stored)
         repaired.append(f"the store's current version was {stored}, written late by ourselves")
         stored = parts.store.current(parts.entry)
+    if stored == current.version:
+        repaired += redeliver(parts, log, effects, current)
+    if not target:
+        return Agreement(parts.name, current.version, stored, repaired=tuple(repaired))
     idle = []
     for slot in parts.rotator.slots:
         if slot != current.slot:
@@ -40,6 +47,25 @@ def reconcile(parts: Parts, log: Log, effects: Effects) -> Agreement:
             repaired += mended
     probe = parts.rotator.accepts(effects.bundle(current))
     return Agreement(parts.name, current.version, stored, probe, tuple(idle), tuple(repaired))
+
+
+def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list[str]:
+    """Deliver `version` to each consumer where it does not lie, and say so, one line each.
+
+    Raises:
+        FenceLost: another worker has delivered since.
+        AdapterError: a consumer could not be looked at, or does not take it.
+    """
+    lines = []
+    for consumer in parts.consumers:
+        lay = consumer.delivered(parts.name)
+        if lay == version.version:
+            continue
+        bundle = effects.bundle(version)
+        fence = _announce(log, "consumer", consumer.name)
+        consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle)))
+        lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
+    return lines
 
 
 def _ours(parts: Parts, log: Log, version: str) -> bool:

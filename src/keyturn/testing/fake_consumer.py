@@ -85,6 +85,10 @@ class FakeConsumer:
         self._bundles[delivery.version] = delivery.bundle
         self._delivered[delivery.secret] = (delivery.version, delivery.fence)
 
+    def lose(self) -> None:
+        """What was delivered is gone, as on a tmpfs after a reboot."""
+        self._delivered.clear()
+
     def delivered(self, secret: str) -> str | None:
         """The version that lies there."""
         return self._delivered[secret][0] if secret in self._delivered else None

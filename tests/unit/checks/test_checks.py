@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.checks import consumers, declared, journal, places, rotations, stores, targets
+from keyturn.checks import clock, consumers, declared, journal, places, rotations, stores, targets
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Unavailable
@@ -31,6 +31,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-broken", journal.findings(journal.Chains("", ("a#1: edited",), None))),
     ("journal-broken", journal.findings(journal.Chains("", (), DAMAGED))),
     ("journal-unreadable", journal.findings(journal.Chains("", (), AWAY))),
+    ("clock-stepped", clock.findings(31_536_000.0)),
     ("place-missing", places.findings((replace(PLACE, mode=None, owner=None),))),
     ("place-open", places.findings((replace(PLACE, mode=0o640),))),
     ("place-foreign", places.findings((replace(PLACE, owner=7),))),
@@ -68,7 +69,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (consumers, declared, journal, places, rotations, stores, targets)
+MODULES = (clock, consumers, declared, journal, places, rotations, stores, targets)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -88,6 +89,7 @@ def test_every_reason_has_a_case_and_no_two_checks_share_one() -> None:
 def test_healthy_facts_give_no_finding() -> None:
     """Nothing is said of what is as it should be."""
     assert not journal.findings(journal.Chains("self-consistent only", (), None))
+    assert not clock.findings(None)
     assert not places.findings((PLACE, replace(PLACE, owner=0), replace(PLACE, mode=None, needed=False)))
     assert not places.key_findings(places.Key("/elsewhere/vault.key", beside=False))
     assert not stores.findings(stores.StoreLook("main", None))

@@ -9,6 +9,7 @@ import pytest
 from keyturn.core.clock import parse_rfc3339
 from keyturn.core.errors import Denied, Incomplete, Refused, RolledBack, Unavailable
 from keyturn.core.rotator import Answer
+from keyturn.core.secret import Bundle
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction
 from keyturn.rotation.log import Watching
@@ -340,6 +341,49 @@ def test_reconcile_leaves_what_is_not_ours(bench: Bench) -> None:
     agreement = bench.engine().reconcile()
     assert agreement.repaired == ()
     assert agreement.idle[0].enabled
+
+
+def test_reconcile_leaves_the_target_alone_between_its_turns(bench: Bench) -> None:
+    """Store and deliveries are looked at each time; a target that is away is not asked."""
+    bench.target.reachable = False
+    agreement = bench.engine().reconcile(target=False)
+    assert (agreement.stored, agreement.probe, agreement.idle) == (agreement.decided, None, ())
+
+
+def test_reconcile_delivers_again_what_is_gone(bench: Bench) -> None:
+    """After a reboot the directory on tmpfs is empty: the current version lies there again, under a new fence."""
+    app = bench.consumers[0]
+    assert isinstance(app, FakeConsumer)
+    app.lose()
+    agreement = bench.engine().reconcile(target=False)
+    assert agreement.repaired == (f"version none lay where app reads, now it is {agreement.decided}",)
+    assert app.delivered(NAME) == agreement.decided
+    assert bench.engine().reconcile().repaired == ()
+
+
+def test_reconcile_delivers_nothing_while_the_store_is_not_as_decided(bench: Bench) -> None:
+    """Somebody else's value in the store is for a person to judge first."""
+    app = bench.consumers[0]
+    assert isinstance(app, FakeConsumer)
+    app.lose()
+    bench.store.stage(NAME, Bundle({"value": "foreign"}), "foreign")
+    bench.store.promote(NAME, "foreign", bench.store.current(NAME))
+    agreement = bench.engine().reconcile(target=False)
+    assert agreement.stored != agreement.decided
+    assert app.delivered(NAME) is None
+
+
+def test_a_settle_that_lost_its_delivery_delivers_again(bench: Bench) -> None:
+    """A reboot while consumers are moved empties the directory: the rotation goes on and closes."""
+    app = bench.consumers[0]
+    assert isinstance(app, FakeConsumer)
+    stop_after(bench, "delivery.observed")
+    bench.engine().begin("bench")
+    assert bench.engine().advance(20).status == "interrupted"
+    app.lose()
+    bench.stopping = lambda: False
+    assert bench.engine().advance(20).status == "closed"
+    assert bench.failures() == []
 
 
 def stop_after(bench: Bench, kind: str) -> None:
