@@ -1,9 +1,10 @@
-"""The first rotation, live: a real PostgreSQL, an application of four processes, five rotations under load.
+"""The first rotation, live: a real PostgreSQL, an application of four processes, five rotations (or N) under load.
 
 After that the order of the guide on the same load, for comparison: the password is changed in place,
 and the application is told of it afterwards. The last line is for scripts.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -72,8 +73,9 @@ class Load:
 class Screen:
     """The live view on a terminal; a line for each step elsewhere."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, rotations: int) -> None:
         self._installation = installation
+        self._rotations = rotations
         self._console = Console(highlight=False, emoji=False)
         self._live = Live(console=self._console, refresh_per_second=5, transient=True)
         self._steps: list[str] = []
@@ -90,7 +92,7 @@ class Screen:
 
     def rotation(self, number: int) -> None:
         """A rotation begins."""
-        self._title, self._steps, self._watching = f"rotation {number} of {ROTATIONS}", [], None
+        self._title, self._steps, self._watching = f"rotation {number} of {self._rotations}", [], None
 
     def hear(self, heard: Record | Watching) -> None:
         """The engine's listener."""
@@ -134,6 +136,9 @@ class Screen:
 
 def main() -> int:
     """Rotate, compare, print the figures; 1 when a request failed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rotations", type=int, default=ROTATIONS, metavar="N", help="default: %(default)s")
+    wanted = max(1, parser.parse_args().rotations)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="keyturn-demo-") as folder, PostgresServer() as postgres:
         pace = Pace(overlap="1s", max_stale="1s", connect_timeout="1s")
@@ -141,9 +146,9 @@ def main() -> int:
             print(f"PostgreSQL on {postgres.host}:{postgres.port}; preparing the service")
             installation.prepare()
             installation.provision()
-            with Screen(installation) as screen:
+            with Screen(installation, wanted) as screen:
                 _wait_for_load(installation)
-                outcomes = list(_rotate(installation, screen))
+                outcomes = list(_rotate(installation, screen, wanted))
                 ours = Load.of(installation)
                 theirs = _guide_order(installation, screen)
                 screen.table(_comparison(len(outcomes), ours, theirs))
@@ -153,12 +158,12 @@ def main() -> int:
     print(f"journal: {verdict}")
     print(f"took {time.monotonic() - began:.0f} s")
     print(f"rotations={closed} requests={ours.requests} failed={ours.failed} logged_out={ours.logged_out}")
-    return 0 if closed == ROTATIONS and not ours.failed else 1
+    return 0 if closed == wanted and not ours.failed else 1
 
 
-def _rotate(installation: Installation, screen: Screen) -> Iterator[Outcome]:
+def _rotate(installation: Installation, screen: Screen, rotations: int) -> Iterator[Outcome]:
     service = installation.service()
-    for number in range(1, ROTATIONS + 1):
+    for number in range(1, rotations + 1):
         screen.rotation(number)
         before, began = Load.of(installation), time.monotonic()
         engine = service.engine(SECRET_NAME, screen.hear)

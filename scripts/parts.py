@@ -1,7 +1,9 @@
 """What a suite needs of the machine beside Python: is it there?"""
 
+import os
 import shutil
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _BESIDE_PATH = "/usr/sbin:/sbin"
@@ -18,11 +20,26 @@ def postgresql() -> bool:
     return command("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
+def offline(command: Sequence[str]) -> list[str]:
+    """The command in a network namespace of its own (network_namespaces(7)) that has loopback and nothing else."""
+    ours = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
+    ip = shutil.which("ip") or shutil.which("ip", path=_BESIDE_PATH) or "ip"
+    return ["unshare", *ours, "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh", *command]
+
+
+def network_namespace() -> bool:
+    """Whether this user may make one: a container or a kernel setting may forbid it."""
+    if not command("unshare"):
+        return False
+    return subprocess.run(offline(["true"]), capture_output=True, check=False).returncode == 0
+
+
 PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
     "iproute2": lambda: command("ip"),
+    "network-namespace": network_namespace,
 }
-"""Debian package to the question whether it is there."""
+"""Debian package, or what the kernel has to allow, to the question whether it is there."""
 
 
 def present(part: str) -> bool:

@@ -1,7 +1,7 @@
 """Runs every suite in one pytest on two workers, times each folder, and looks whether anything was left behind.
 
-The last line is for scripts: `suites run=unit,live,... missing=name(reason),...`. A suite whose real
-parts are not on this machine is named there, and with CI set that is a failure.
+The last line is for scripts: `suites run=unit,live,... missing=name(reason),...`. A suite, or a file of
+one, whose real parts are not on this machine is named there, and with CI set that is a failure.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +27,10 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "live": ("postgresql",),
     "cli": ("postgresql",),
     "crash": ("postgresql",),
-    "e2e": ("postgresql", "iproute2"),
+    "e2e": ("postgresql",),
+    "e2e/test_demo.py": ("iproute2", "network-namespace"),
 }
+"""What a suite needs of the machine, and what one file of it needs beyond that."""
 
 
 def has_tests(folder: Path) -> bool:
@@ -37,7 +39,7 @@ def has_tests(folder: Path) -> bool:
 
 
 def choose(root: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The suites that can run here, and those that cannot with the reason."""
+    """The suites that can run here, and those that cannot, or files of those that can, with the reason."""
     run: list[str] = []
     missing: dict[str, str] = {}
     for suite in wanted or SUITES:
@@ -45,12 +47,17 @@ def choose(root: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, str]
             if wanted:
                 missing[suite] = "no tests"
             continue
-        absent = [part for part in NEEDS.get(suite, ()) if not parts.present(part)]
-        if absent:
-            missing[suite] = "+".join(absent)
+        if absent := _absent(suite):
+            missing[suite] = absent
         else:
             run.append(suite)
-    return run, missing
+    single = (name for name in NEEDS if Path(name).parent.name in run and (root / "tests" / name).exists())
+    return run, missing | {name: absent for name in single if (absent := _absent(name))}
+
+
+def _absent(name: str) -> str:
+    """The parts of the machine that a suite or a file of tests needs and that are not there."""
+    return "+".join(part for part in NEEDS.get(name, ()) if not parts.present(part))
 
 
 def unknown_folders(root: Path) -> list[str]:
@@ -63,6 +70,11 @@ def closing_line(run: Sequence[str], missing: Mapping[str, str]) -> str:
     """The line that a script reads."""
     reasons = ",".join(f"{suite}({reason})" for suite, reason in missing.items())
     return f"suites run={','.join(run)} missing={reasons}"
+
+
+def left_out(missing: Iterable[str]) -> list[str]:
+    """The options that keep pytest from files whose parts are missing."""
+    return [f"--ignore=tests/{name}" for name in missing if name.endswith(".py")]
 
 
 def run_pytest(root: Path, suites: Sequence[str], options: Sequence[str]) -> tuple[int, list[str]]:
@@ -92,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(OSError):
         leftovers.adopt_orphans()
     run, missing = choose(given.root, given.suites)
-    status, left = run_pytest(given.root, run, given.pytest) if run else (5, [])
+    status, left = run_pytest(given.root, run, [*given.pytest, *left_out(missing)]) if run else (5, [])
     for line in (f"left behind: {line}" for line in left):
         print(line)
     for folder in (strangers := unknown_folders(given.root)):

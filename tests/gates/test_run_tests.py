@@ -129,6 +129,23 @@ def test_a_change_of_the_checkout_is_red(checkout: Checkout) -> None:
     assert "left behind: new.txt in the checkout" in answer.stdout
 
 
+def test_a_file_whose_part_is_missing_is_named_and_the_rest_of_its_suite_runs(checkout: Checkout) -> None:
+    """Where the kernel allows no network namespace, the demo's test is named as missing, and no other."""
+    root = checkout(e2e=PASSES)
+    (root / "tests" / "e2e" / "test_demo.py").write_text("def test_x():\n    assert False\n")
+    program = (
+        "import sys; from scripts import parts, run_tests; parts.PARTS |= {'postgresql': lambda: True, "
+        "'iproute2': lambda: True, 'network-namespace': lambda: False}; "
+        f"sys.exit(run_tests.main(['--root', {str(root)!r}]))"
+    )
+    server: dict[str, str]
+    for server, status in (({}, 0), ({"CI": "true"}, 1)):
+        answer = python(["-c", program], **server)
+        assert answer.stdout.splitlines()[-1] == "suites run=e2e missing=e2e/test_demo.py(network-namespace)"
+        assert answer.returncode == status
+
+
 def test_every_need_belongs_to_a_suite() -> None:
-    """The table of needs names no suite that does not exist."""
-    assert set(NEEDS) <= set(SUITES)
+    """The table of needs names no suite and no file that does not exist."""
+    assert {name.partition("/")[0] for name in NEEDS} <= set(SUITES)
+    assert all((ROOT / "tests" / name).is_file() for name in NEEDS if "/" in name)
