@@ -3,13 +3,20 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import jsonschema
 import pytest
 
+from keyturn.core.clock import Moment, SystemClock
+from keyturn.journal.record import SYSTEM, Event
+from keyturn.journal.sqlite import SqliteJournal
+from keyturn.rotation import course
 from keyturn.testing.installation import Installation
 from tests.cli.conftest import Keyturn, check, furnish, schema, wait_until
 
@@ -35,8 +42,8 @@ def test_set_brings_the_admin_credential_by_file_and_stdin(clo: Keyturn, install
     said = clo(*words, stdin=bytes(admin["password"].reveal(), "ascii"))
     assert said.status == 0, said
     assert "one line break at the end of" in said.err
-    imported = clo.document("audit", "show", "postgres-admin")["data"]["records"][0]
-    assert (imported["kind"], imported["data"]["how"]) == ("secret.imported", "file+stdin")
+    records = clo.document("audit", "show", "postgres-admin")["data"]["records"]
+    assert [one["data"]["how"] for one in records if one["kind"] == "secret.imported"][-1] == "file+stdin"
 
 
 def test_provision_makes_roles_and_a_first_version_and_may_be_repeated(
@@ -200,6 +207,46 @@ def test_tick_begins_what_is_due_and_leaves_what_is_not(clo: Keyturn, installati
     due = clo.document("tick")["data"]
     installation.manifest_path.write_text(text)
     assert [one["action"] for one in due["touched"]] == ["begun"]
+
+
+class YearAgo(SystemClock):
+    """This host's clock before it jumped a year ahead."""
+
+    def now(self) -> Moment:
+        """This moment, as it was told then."""
+        return replace(super().now(), wall=super().now().wall - timedelta(days=365))
+
+
+def test_after_a_clock_jump_tick_begins_nothing_until_somebody_looked(clo: Keyturn, installation: Installation) -> None:
+    """What is due is frozen, doctor names the jump; with a person's word it is begun."""
+    state = installation.service().state
+    with SqliteJournal(state.journal, actor="tests", clock=YearAgo(), high_water=state.high_water) as journal:
+        journal.append(SYSTEM, journal.head(SYSTEM).seq, Event(course.SEEN, {}))
+    text = installation.manifest_path.read_text()
+    installation.manifest_path.write_text(text.replace('every = "30d"', 'every = "1ms"'))
+    frozen = clo.document("tick", status=4)
+    assert [one["action"] for one in frozen["data"]["touched"]] == ["frozen"]
+    assert "clock-stepped" in {finding["reason"] for finding in frozen["findings"]}
+    assert "clock-stepped" in {finding["reason"] for finding in clo.document("doctor", status=1)["findings"]}
+    assert clo("resume", "system").status == 2
+    assert clo("resume", "system", "--reason", "the battery was empty").status == 0
+    assert clo("resume", "system", "--reason", "once more").status == 5
+    due = clo.document("tick")["data"]
+    installation.manifest_path.write_text(text)
+    assert [one["action"] for one in due["touched"]] == ["begun"]
+
+
+def test_tick_delivers_again_what_a_reboot_took(clo: Keyturn, installation: Installation) -> None:
+    """The bundle directory lies on a tmpfs: doctor misses the version there, tick puts it back."""
+    installation.stop_application()
+    (installation.run / "bundle").unlink()
+    for generation in installation.run.glob(".bundle-*"):
+        shutil.rmtree(generation)
+    missed = clo.document("doctor", status=1)["findings"]
+    assert "delivery-missing" in {finding["reason"] for finding in missed}
+    assert "repaired" in {finding["reason"] for finding in clo.document("tick")["findings"]}
+    installation.start_application()
+    wait_until(lambda: clo("doctor").status == 0)
 
 
 def test_rotate_all_asks_for_a_name_unless_told_yes(clo: Keyturn) -> None:
