@@ -145,11 +145,17 @@ def answers(what: str, *, sent: bool = False) -> Iterator[None]:
     Raises:
         OutcomeUnknown: the line broke after `sent`.
         Unavailable, Denied, NotFound, Conflict, Unsupported: by SQLSTATE; nothing was changed.
+        Unsupported: also for an answer that cannot be read. Comments on roles are shared by databases
+            of all encodings and reach us as they were typed.
     """
     try:
         yield
     except psycopg.Error as error:
         raise _translated(error, what, sent=sent) from None
+    except ValueError:
+        raise Unsupported(
+            f"{what}: the server's answer cannot be read", "look for a COMMENT ON ROLE that is not UTF-8"
+        ) from None
 
 
 def begin(session: Session) -> None:
@@ -245,7 +251,8 @@ _SESSION_REMEDY = {
 
 def _libpq_failure(server: Server, text: str) -> AdapterError:
     """A failure that libpq found by itself; its text names hosts and files, never the password."""
-    reason = " ".join(text.split())[-_REASON:]
+    # A server that answers by the protocol before 3.0 puts its own words here: they move no cursor.
+    reason = "".join(c if c.isprintable() else "?" for c in " ".join(text.split())[-_REASON:])
     if "scram-sha-256" in text:
         return SessionRefused(
             f"{server.node} does not ask for a SCRAM-SHA-256 password", "use scram-sha-256 in its pg_hba.conf"

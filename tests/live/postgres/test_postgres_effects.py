@@ -8,7 +8,16 @@ from contextlib import closing
 import pytest
 from psycopg import sql
 
-from keyturn.core.errors import AdapterError, Conflict, Denied, FenceLost, NotFound, OutcomeUnknown, Unavailable
+from keyturn.core.errors import (
+    AdapterError,
+    Conflict,
+    Denied,
+    FenceLost,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+    Unsupported,
+)
 from keyturn.core.rotator import Answer
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres.effect import DURABLE
@@ -223,3 +232,21 @@ def test_durability_is_never_lowered(bench: PostgresBench, before: str, after: s
         session.execute(DURABLE)
         assert session.execute("SHOW synchronous_commit").fetchone() == (after,)
         session.execute("ROLLBACK")
+
+
+def test_comment_in_another_encoding(bench: PostgresBench) -> None:
+    """Comments on roles are shared by databases of all encodings: one that is no UTF-8 is a typed error everywhere."""
+    slot = bench.rotator.slots[0]
+    dbname = f"{bench.name}_ascii"
+    bench.server.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'").format(sql.Identifier(dbname))
+    )
+    comment = sql.SQL("COMMENT ON ROLE {} IS E'caf\\xe9'").format(sql.Identifier(slot))
+    bench.server.execute("SET client_encoding TO sql_ascii", comment, dbname=dbname)
+    for use in (
+        lambda: bench.rotator.look(slot),
+        bench.rotator.provision,
+        lambda: bench.rotator.apply(bench.rotator.generate(slot), 5),
+    ):
+        with pytest.raises(Unsupported, match="cannot be read"):
+            use()
