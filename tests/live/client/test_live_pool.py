@@ -14,6 +14,7 @@ from keyturn.client.adapters.psycopg_pool import live_pool
 from keyturn.core.errors import NotFound
 from keyturn.testing.line import Line
 from tests.live.client.client_place import Place, until
+from tests.values import stands_in
 
 POOL_AND_TRIAL = 2
 """Connections that are made of the first version: the pool's first, and the one that tries it."""
@@ -219,4 +220,4 @@ def test_no_value_is_in_a_message_of_the_pool(place: Place, secrets: Secrets, ca
     with live_pool(secrets, "database-url", min_size=1, timeout=1) as pool, pytest.raises(psycopg.OperationalError):
         pool.getconn()
     assert caplog.records
-    assert place.database.bundles["a"]["password"].reveal() not in caplog.text
+    assert not stands_in(place.database.bundles["a"]["password"], caplog.text)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from keyturn.client import Secrets
+from keyturn.client import Secrets, View
 from keyturn.consumers.application import Application
 from keyturn.core.consumer import Delivery, Instance
 from keyturn.core.secret import Bundle, SecretValue
@@ -55,6 +55,12 @@ class Place:
     def instances(self) -> tuple[Instance, ...]:
         """What Keyturn sees."""
         return self.application.observe("database", self.bundles).instances
+
+
+def consistent(view: View) -> bool:
+    """Whether all parts of `database` say that they are of its version."""
+    said = {"username": "user-", "password": "password-", "database-url": "postgresql://"}
+    return all(view[name] == SecretValue(text + view.version) for name, text in said.items())
 
 
 def until(seen: Callable[[], object], seconds: float = 10.0) -> None:

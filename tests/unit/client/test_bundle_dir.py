@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.client import View
 from keyturn.client.sources import open_source
 from keyturn.client.sources.bundle_dir import BundleDirectory, _SwitchedAway
 from keyturn.core.errors import AdapterError, Corrupt, Denied, NotFound
+from keyturn.core.secret import SecretValue
 from keyturn.system.files import Directory
-from tests.unit.client.place import Place
+from tests.unit.client.place import Place, consistent
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_generation_is_returned_once(place: Place) -> None:
     place.deliver("v2")
     second = opened.changed()
     assert second is not None
-    assert second.views["database"]["password"].reveal() == "password-v2"
+    assert second.views["database"]["password"] == SecretValue("password-v2")
 
 
 def test_a_look_that_failed_is_made_again(place: Place) -> None:
@@ -145,12 +145,6 @@ def swapping(home: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def consistent(view: View) -> bool:
-    """Whether all parts of it say that they are of its version."""
-    parts = (view["password"].reveal(), view["username"].reveal(), view["database-url"].reveal())
-    return parts == (f"password-{view.version}", f"user-{view.version}", f"postgresql://{view.version}")
 
 
 def test_readers_of_the_directory_see_whole_generations(tmp_path: Path) -> None:

@@ -32,10 +32,14 @@ def application(home: Path, group: str | None = None) -> Application:
     )
 
 
+def address(username: str) -> SecretValue:
+    """The URL that is published for it."""
+    return SecretValue(f"postgresql://{username}")
+
+
 def delivery(version: str, fence: int, bundle: Bundle = BUNDLE, secret: str = SECRET) -> Delivery:
     """A delivery with one published view."""
-    view = SecretValue(f"postgresql://{bundle['username'].reveal()}")
-    return Delivery(secret, version, bundle, fence, {f"{secret}-url": view})
+    return Delivery(secret, version, bundle, fence, {f"{secret}-url": address(bundle["username"].reveal())})
 
 
 def read(home: Path, name: str) -> str:

@@ -13,6 +13,7 @@ from keyturn.rotators.postgres import Postgres
 from keyturn.rotators.postgres.effect import log_in_with
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.target import Target
+from tests.values import matches
 
 GOOD: dict[str, Any] = {
     "hosts": [("db.internal", 5432)],
@@ -108,10 +109,7 @@ def test_candidates() -> None:
     """A candidate is 40 letters and digits: nothing that a URL, a shell or a file changes."""
     made = rotator().generate("clo_b")
     assert rotator().slot_of(made) == "clo_b"
-    password = made["password"]
-    assert len(password.reveal()) == 40
-    assert password.reveal().isascii()
-    assert password.reveal().isalnum()
+    assert matches(made["password"], "[A-Za-z0-9]{40}")
 
 
 def test_knows_its_slots() -> None:
