@@ -11,6 +11,11 @@ from keyturn.core.generation import INDEX, MAX_INDEX_BYTES, MAX_VIEW_BYTES, Entr
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory
 
 
+def _content(text: str) -> bytes:
+    """What a file with this value in it holds."""
+    return text.encode()
+
+
 class Generations:
     """The bundle directory of one consumer and the directories it is switched between.
 
@@ -88,9 +93,9 @@ class Generations:
         before = index.secrets.get(secret)
         stale = set(before.files(secret)) if before else set()
         rest = {name: content for name, content in files.items() if name not in stale}
-        fresh = {field_file(secret, field): bundle[field].reveal().encode() for field in bundle}
-        fresh[proof_key_file(secret)] = bundle.proof_key.reveal().encode()
-        fresh |= {name: view.reveal().encode() for name, view in delivery.published.items()}
+        values = {field_file(secret, field): bundle[field] for field in bundle}
+        values |= {proof_key_file(secret): bundle.proof_key, **delivery.published}
+        fresh = {name: _content(value.reveal()) for name, value in values.items()}
         if clash := (fresh.keys() & rest.keys()) | (fresh.keys() & {INDEX}):
             raise InvalidName(f"{min(clash)!r} is the file of something else in this bundle", "rename one of them")
         entry = Entry(delivery.version, delivery.fence, tuple(sorted(bundle)), tuple(sorted(delivery.published)))
