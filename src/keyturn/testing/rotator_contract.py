@@ -206,7 +206,7 @@ def shows_sessions(bench: Bench) -> None:
     _expect(bench.rotator.sample(slot).sessions == (), "our own probe is no use")
     with bench.session(bundle), bench.session(bundle):
         sample = bench.rotator.sample(slot)
-        _expect(len(sample.sessions) == len({seen.pid for seen in sample.sessions}) == 2, "both are seen")  # noqa: PLR2004
+        _expect(len(sample.sessions) == len({seen.pid for seen in sample.sessions}) == 2, "both are seen")  # noqa: PLR2004  # opened above
         _expect(bool(sample.nodes), "the servers asked are named")
         _expect(bench.rotator.look(slot).sessions == 2, "look counts both")  # noqa: PLR2004  # opened above
         _expect(bench.rotator.sample(other).sessions == (), "the other slot has none")

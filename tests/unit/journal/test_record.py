@@ -147,7 +147,7 @@ def test_data_nested_too_deep_is_refused() -> None:
 def test_data_of_an_event_must_be_a_table() -> None:
     """A list in the place of the data is refused."""
     with pytest.raises(UsageError):
-        write(envelope("database", EMPTY, "gap"), Event("gap", []))  # type: ignore[arg-type]
+        write(envelope("database", EMPTY, "gap"), Event("gap", []))  # type: ignore[arg-type] # the wrong type is what is tried
 
 
 def test_a_record_larger_than_the_limit_is_refused_both_ways() -> None:

@@ -99,7 +99,7 @@ def test_the_contract_catches_a_broken_store(broken: type[MemoryStore]) -> None:
     for rule in RULES:
         store = broken()
         try:
-            rule(lambda store=store: store)  # type: ignore[misc]
+            rule(lambda store=store: store)  # type: ignore[misc] # the default binds this round's store
         except (ContractBroken, AdapterError):
             caught += 1
     assert caught
