@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -103,6 +104,7 @@ app.command("completion")(completion.command)
 def main() -> NoReturn:
     """The entry point."""
     harden()
+    say.whole()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -166,6 +168,7 @@ def _stopped() -> int:
 def _end(words: Sequence[str], failure: Exception) -> int:
     if "--json" in words or "--json=events" in words:
         foreign = KeyturnError(f"something that Keyturn did not foresee: {type(failure).__name__}", "keyturn doctor")
-        write_json(envelope("error", Answer(None, error=foreign)))
+        with suppress(OSError):  # it may be stdout itself that fails
+            write_json(envelope("error", Answer(None, error=foreign)))
     say.unforeseen(failure, debug=bool(os.environ.get(DEBUG)))
     return 3

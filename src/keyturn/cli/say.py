@@ -17,6 +17,7 @@ Rules of errors and hints:
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 from keyturn.core.errors import KeyturnError, UsageError
@@ -45,9 +46,22 @@ def data(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"{clean(line)}\n")
-    sys.stderr.flush()
+    """One line on stderr. A terminal that went away, or a full disk, stops nothing that is under way."""
+    with suppress(OSError):
+        sys.stderr.write(f"{clean(line)}\n")
+        sys.stderr.flush()
+
+
+def whole() -> None:
+    """Streams that the caller closed lead nowhere, so that no file of ours gets their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def error(failure: KeyturnError) -> None:
