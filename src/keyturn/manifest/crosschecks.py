@@ -11,6 +11,8 @@ from keyturn.manifest.problems import Flaw, KeyPath
 from keyturn.manifest.secret import Published, SecretTable
 from keyturn.manifest.settings import PostgresJournal
 
+OWN_STREAM = "system"
+
 
 def cross_flaws(outline: Outline) -> Iterator[Flaw]:
     """Every flaw between tables."""
@@ -25,6 +27,12 @@ def _consumers(outline: Outline) -> Iterator[Flaw]:
         if not secret.consumers and secret.used_by is None:
             hint = 'consumers = ["…"], or used_by = "keyturn"'
             yield Flaw(("secrets", name), f"nobody uses secret '{name}'", hint)
+
+
+def _reserved(outline: Outline) -> Iterator[Flaw]:
+    """A secret's journal stream has its name, and one of the streams is Keyturn's own."""
+    if OWN_STREAM in outline.secrets:
+        yield Flaw(("secrets", OWN_STREAM), f"'{OWN_STREAM}' is Keyturn's own name in the journal", "choose another")
 
 
 def _listed(outline: Outline, path: KeyPath, consumers: tuple[str, ...]) -> Iterator[Flaw]:
@@ -186,6 +194,7 @@ def _copies(outline: Outline) -> Iterator[Flaw]:
 
 _CHECKS: tuple[Callable[[Outline], Iterator[Flaw]], ...] = (
     _stores,
+    _reserved,
     _consumers,
     _admins,
     _views,
