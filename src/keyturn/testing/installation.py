@@ -131,8 +131,11 @@ class Installation:
         take_in(service.journal, service.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
         service.close()
 
-    def provision(self) -> None:
-        """The roles, the first version, and the table that the application works with."""
+    def provision(self, more: Iterable[str] = ()) -> None:
+        """The roles, the first version, the table that the application works with, and the application.
+
+        `more` are options as of `start_application`.
+        """
         service = self.service()
         rotator: Any = service.rotator(SECRET_NAME)
         rotator.provision()
@@ -149,7 +152,7 @@ class Installation:
             dbname=self.dbname,
         )
         service.close()
-        self.start_application()
+        self.start_application(more)
 
     def manifest(self) -> Manifest:
         """The manifest, read anew."""
