@@ -29,7 +29,7 @@ from keyturn.rotation.outcome import Outcome
 from keyturn.system.scram import verifier
 from keyturn.testing.installation import SECRET_NAME, Installation, Pace
 from keyturn.testing.postgres_server import PostgresServer
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 ROTATIONS = 5
 PROCESSES = 4
@@ -162,37 +162,37 @@ def main() -> int:
 
 
 def _rotate(installation: Installation, screen: Screen, rotations: int) -> Iterator[Outcome]:
-    service = installation.service()
+    assembly = installation.assembly()
     for number in range(1, rotations + 1):
         screen.rotation(number)
         before, began = Load.of(installation), time.monotonic()
-        engine = service.engine(SECRET_NAME, screen.hear)
+        engine = assembly.engine(SECRET_NAME, screen.hear)
         engine.begin("demo")
         outcome = engine.advance(120)
         load = Load.of(installation).since(before)
         screen.say(
             f"rotation {number}: {outcome.status} in {time.monotonic() - began:.1f} s, {load.requests:,} requests, "
-            f"{load.failed} failed; old credential {_death(service)}"
+            f"{load.failed} failed; old credential {_death(assembly)}"
         )
         yield outcome
-    service.close()
+    assembly.close()
 
 
 def _guide_order(installation: Installation, screen: Screen) -> Load:
     """The password is changed in place; the store and the application hear of it afterwards."""
-    service = installation.service()
+    assembly = installation.assembly()
     before = Load.of(installation)
-    current = service.engine(SECRET_NAME).state().current
+    current = assembly.engine(SECRET_NAME).state().current
     assert current is not None
-    changed = service.rotator(SECRET_NAME).generate(current.slot)
+    changed = assembly.rotator(SECRET_NAME).generate(current.slot)
     role, password = sql.Identifier(current.slot), sql.Literal(verifier(changed["password"]))
     screen.say("the guide's order on the same load: ALTER USER in place, the application is told afterwards")
     installation.postgres.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, password))
     time.sleep(TOLD_LATER)
-    for consumer in service.consumers(SECRET_NAME):
-        consumer.deliver(Delivery(SECRET_NAME, "guide", changed, 10**9, service.published(SECRET_NAME, changed)))
+    for consumer in assembly.consumers(SECRET_NAME):
+        consumer.deliver(Delivery(SECRET_NAME, "guide", changed, 10**9, assembly.published(SECRET_NAME, changed)))
     time.sleep(TOLD_LATER)
-    service.close()
+    assembly.close()
     return Load.of(installation).since(before)
 
 
@@ -205,8 +205,8 @@ def _comparison(rotations: int, ours: Load, theirs: Load) -> Table:
     return table
 
 
-def _death(service: Service) -> str:
-    closed = [record for record in service.journal.read(SECRET_NAME) if record.kind == "rotation.closed"]
+def _death(assembly: Assembly) -> str:
+    closed = [record for record in assembly.journal.read(SECRET_NAME) if record.kind == "rotation.closed"]
     return str(closed[-1].data["death"]) if closed else "alive"
 
 

@@ -118,7 +118,7 @@ def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretV
     return vault.vault_id, code
 
 
-class Service:
+class Assembly:
     """One manifest with everything it declares, made when it is first asked for.
 
     Args:
@@ -301,11 +301,11 @@ class Service:
         )
 
 
-def open_service(
+def assemble(
     manifest: Manifest,
     *,
     listener: Listener = silent,
     stopping: Callable[[], bool] = lambda: False,
-) -> Service:
+) -> Assembly:
     """Everything that the manifest declares; nothing is opened before it is asked for."""
-    return Service(manifest, listener=listener, stopping=stopping)
+    return Assembly(manifest, listener=listener, stopping=stopping)

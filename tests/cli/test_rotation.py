@@ -34,9 +34,9 @@ def test_plan_of_a_secret_without_a_version_says_that_it_is_the_first(clo: Keytu
 
 def test_set_brings_the_admin_credential_by_file_and_stdin(clo: Keyturn, installation: Installation) -> None:
     """One line break is left out and said; the journal knows how it came, and never what it is."""
-    service = installation.service()
-    admin = service.bundle("postgres-admin")
-    service.close()
+    assembly = installation.assembly()
+    admin = assembly.bundle("postgres-admin")
+    assembly.close()
     (installation.folder / "name").write_text(f"{installation.dbname}_admin\n")
     words = ("set", "postgres-admin", f"username=@{installation.folder / 'name'}", "password=-")
     said = clo(*words, stdin=bytes(admin["password"].reveal(), "ascii"))
@@ -219,7 +219,7 @@ class YearAgo(SystemClock):
 
 def test_after_a_clock_jump_tick_begins_nothing_until_somebody_looked(clo: Keyturn, installation: Installation) -> None:
     """What is due is frozen, doctor names the jump; with a person's word it is begun."""
-    state = installation.service().state
+    state = installation.assembly().state
     with SqliteJournal(state.journal, actor="tests", clock=YearAgo(), high_water=state.high_water) as journal:
         journal.append(SYSTEM, journal.head(SYSTEM).seq, Event(course.SEEN, {}))
     text = installation.manifest_path.read_text()
@@ -260,9 +260,9 @@ def test_rotate_all_asks_for_a_name_unless_told_yes(clo: Keyturn) -> None:
 
 def test_a_wrong_admin_credential_exits_3_and_both_credentials_stay(clo: Keyturn, installation: Installation) -> None:
     """Rotate names the admin credential, doctor finds it; with the right one back, resume closes the rotation."""
-    service = installation.service()
-    admin, before = service.bundle("postgres-admin"), installation.current()
-    service.close()
+    assembly = installation.assembly()
+    admin, before = assembly.bundle("postgres-admin"), installation.current()
+    assembly.close()
     words = ("set", "postgres-admin", f"username=@{installation.folder / 'name'}", "password=-")
     assert clo(*words, stdin=b"not-the-password").status == 0
     said = clo("rotate", "database")
@@ -279,9 +279,9 @@ def test_the_journal_is_whole_and_no_value_was_ever_shown(clo: Keyturn, installa
     """After all of the above the chains hold, and no output has a password that store or vault know."""
     verdict = clo.document("audit", "verify")["data"]
     assert verdict["verdict"] == "self-consistent only"
-    service = installation.service()
-    values = [service.bundle(name)["password"] for name in ("database", "postgres-admin")]
-    service.close()
+    assembly = installation.assembly()
+    values = [assembly.bundle(name)["password"] for name in ("database", "postgres-admin")]
+    assembly.close()
     said = "".join(clo.heard)
     assert len(said) > 10_000
     assert not any(said.__contains__(value.reveal()) for value in values)

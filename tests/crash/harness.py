@@ -127,16 +127,16 @@ class Harness:
 
     def _oracle(self) -> Iterator[str]:
         """What must hold whenever no rotation is open."""
-        service = self.installation.service()
+        assembly = self.installation.assembly()
         try:
-            verdict = audit.verify(service.state.journal, service.state.high_water)
+            verdict = audit.verify(assembly.state.journal, assembly.state.high_water)
             if not verdict.sound:
                 yield f"journal: {verdict}"
-            state = service.engine(SECRET_NAME).state()
+            state = assembly.engine(SECRET_NAME).state()
             if state.rotation is not None:
                 yield f"a rotation is still open, at {steps(state.rotation)}"
                 return
-            rotator, store = service.rotator(SECRET_NAME), service.store(SECRET_NAME)
+            rotator, store = assembly.rotator(SECRET_NAME), assembly.store(SECRET_NAME)
             current = store.current(SECRET_NAME)
             if current is None or state.current is None or current != state.current.version:
                 yield f"journal says {state.current}, store says {current}"
@@ -147,7 +147,7 @@ class Harness:
             if alive != [state.current.slot]:
                 yield f"slots that can log in: {alive}, current is {state.current.slot}"
         finally:
-            service.close()
+            assembly.close()
         yield from self.failed_requests()
 
 
@@ -160,12 +160,12 @@ def _live(installation: Installation, plan: str | None, writer: int) -> None:
     points = Points(plan, lambda name: say(died_at=name))
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        service = installation.service(points.around)
-        accepted = service.rotator(SECRET_NAME).accepts(service.bundle(SECRET_NAME)).answer is Answer.ACCEPTED
+        assembly = installation.assembly(points.around)
+        accepted = assembly.rotator(SECRET_NAME).accepts(assembly.bundle(SECRET_NAME)).answer is Answer.ACCEPTED
         say(current_accepted=accepted)
         points.passed.clear()
         points.install()
-        engine = service.engine(SECRET_NAME)
+        engine = assembly.engine(SECRET_NAME)
         if engine.state().rotation is None:
             engine.begin("crash")
         outcome = engine.advance(PATIENCE)

@@ -3,7 +3,7 @@
 A point is `step|what|where`: the step of the rotation that was announced last, the call, and
 `before`, `inside` or `after` it. Inside a call are the system calls that make something visible or
 durable, and each statement that is sent to the target. Nothing of this is in the product: the
-adapters are wrapped where `wiring.Service` makes them.
+adapters are wrapped where `wiring.Assembly` makes them.
 """
 
 import os

@@ -10,7 +10,7 @@ from pathlib import Path
 from keyturn.client import Secrets
 from keyturn.manifest import load
 from keyturn.testing.installation import SECRET_NAME
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 from tests.unit.core.test_secret_value import SHOWS
 
 HEAD = "== "
@@ -18,14 +18,14 @@ HEAD = "== "
 
 def main() -> None:
     """Write a bundle's values, a view, a handle, and errors and log records that hold them."""
-    service = Service(load(Path(sys.argv[1])))
-    bundle = service.bundle(SECRET_NAME)
-    views = service.published(SECRET_NAME, bundle)
+    assembly = Assembly(load(Path(sys.argv[1])))
+    bundle = assembly.bundle(SECRET_NAME)
+    views = assembly.published(SECRET_NAME, bundle)
     with Secrets.open(sys.argv[2]) as secrets:
-        held = [bundle, bundle["password"], dict(bundle), dict(views), secrets["database-url"], secrets, service]
+        held = [bundle, bundle["password"], dict(bundle), dict(views), secrets["database-url"], secrets, assembly]
         for name, show in SHOWS.items():
             sys.stdout.write(f"{HEAD}{name}\n" + "".join(f"{show(one)}\n" for one in held))
-    service.close()
+    assembly.close()
 
 
 if __name__ == "__main__":

@@ -112,18 +112,18 @@ class Stage:
 
     def learn(self, secret: str) -> None:
         """Keep all parts of the current version, to be looked for."""
-        service = self.installation.service()
+        assembly = self.installation.assembly()
         try:
-            bundle = service.bundle(secret)
-            version = service.store(secret).current(secret)
+            bundle = assembly.bundle(secret)
+            version = assembly.store(secret).current(secret)
             self._keep(f"{secret} {version}", bundle)
             self.values |= {
                 f"{name} of {version}": text
-                for name, view in service.published(secret, bundle).items()
+                for name, view in assembly.published(secret, bundle).items()
                 for text in [_text(view.reveal())]
             }
         finally:
-            service.close()
+            assembly.close()
 
     def _keep(self, name: str, bundle: Bundle) -> None:
         self.values[f"password of {name}"] = _text(bundle["password"].reveal())

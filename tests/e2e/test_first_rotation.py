@@ -73,7 +73,7 @@ class Rotating:
     def __init__(self, installation: Installation, listener: Callable[[Record | Watching], None] | None = None) -> None:
         self.heard: list[Record | Watching] = []
         self.outcome: Outcome | None = None
-        self._service = installation.service()
+        self._service = installation.assembly()
         self._listener = listener
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -105,11 +105,11 @@ def test_two_rotations_under_load_fail_no_request_and_end_the_old_credential(ins
     for _ in range(2):
         old = installation.current()
         assert Rotating(installation).end().status == "closed"
-        service = installation.service()
-        assert service.rotator(SECRET_NAME).accepts(old).answer is Answer.REFUSED
-        closed = service.journal.read(SECRET_NAME)[-1]
+        assembly = installation.assembly()
+        assert assembly.rotator(SECRET_NAME).accepts(old).answer is Answer.REFUSED
+        closed = assembly.journal.read(SECRET_NAME)[-1]
         assert (closed.kind, closed.data["death"]) == ("rotation.closed", "refused")
-        service.close()
+        assembly.close()
     assert failed(installation) == 0
     assert all(line["logins"]["ok"] > 0 for line in lines(installation))
 
@@ -126,9 +126,9 @@ def test_a_stopped_process_holds_the_rotation_until_it_goes_on(installation: Ins
                 f"-{stopped}-" in line for held in rotating.records("rotation.held") for line in held.data["holdouts"]
             )
         )
-        service = installation.service()
-        assert service.rotator(SECRET_NAME).accepts(old).answer is Answer.ACCEPTED
-        service.close()
+        assembly = installation.assembly()
+        assert assembly.rotator(SECRET_NAME).accepts(old).answer is Answer.ACCEPTED
+        assembly.close()
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert rotating.end().status == "closed"
@@ -185,7 +185,7 @@ def test_an_edited_journal_stops_everything(installation: Installation) -> None:
     content = path.read_bytes()
     assert b'"rotation.closed"' in content
     path.write_bytes(content.replace(b'"rotation.closed"', b'"rotation.closeD"'))
-    service = installation.service()
+    assembly = installation.assembly()
     with pytest.raises(Corrupt) as told:
-        service.engine(SECRET_NAME)
+        assembly.engine(SECRET_NAME)
     assert told.value.remedy

@@ -20,10 +20,10 @@ def command(
     """Withdraw the new version before it is current."""
 
     def work() -> Answer:
-        with running(context, as_events=as_events) as service:
-            service.manifest.secret(name)
-            engine = service.engine(name)
+        with running(context, as_events=as_events) as assembly:
+            assembly.manifest.secret(name)
+            engine = assembly.engine(name)
             engine.turn(Direction.ABORT, reason)
-            return told(run(service, name, engine, wanted="aborted", resume=True))
+            return told(run(assembly, name, engine, wanted="aborted", resume=True))
 
     answering("abort", as_json or as_events, work)

@@ -59,9 +59,9 @@ def excuse(  # noqa: PLR0913 - one parameter for each option
 
     def work() -> Answer:
         end = moment(until)
-        with opened(context) as service:
-            service.manifest.secret(secret)
-            service.engine(secret).excuse(name, end, reason)
+        with opened(context) as assembly:
+            assembly.manifest.secret(secret)
+            assembly.engine(secret).excuse(name, end, reason)
         line = f"{secret}: the open rotation does not wait for proof from {name} any more: keyturn resume {secret}"
         return Answer({"consumer": name, "secret": secret, "until": end, "reason": reason}, (line,))
 

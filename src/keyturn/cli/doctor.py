@@ -17,8 +17,8 @@ def command(context: typer.Context, *, as_json: Json = False) -> None:
     """
 
     def work() -> Answer:
-        with opened(context) as service:
-            facts = gather(service)
+        with opened(context) as assembly:
+            facts = gather(assembly)
         found = judged(facts)
         failing = sum(one.fails for one in found)
         looked = f"{len(facts.places)} places, {len(facts.stores)} stores, {len(facts.targets)} targets, "

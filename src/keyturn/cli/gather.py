@@ -23,7 +23,7 @@ from keyturn.core.errors import KeyturnError
 from keyturn.journal.audit import verify
 from keyturn.rotation import course
 from keyturn.system.files import OPEN_TO_OTHERS
-from keyturn.wiring import Service, State
+from keyturn.wiring import Assembly, State
 
 NOT_FOR_STRANGERS = 0o027
 WRITABLE_BY_STRANGERS = 0o002
@@ -45,27 +45,27 @@ class Facts:
     clock_step: float | None
 
 
-def gather(service: Service) -> Facts:
+def gather(assembly: Assembly) -> Facts:
     """Look at everything that the manifest declares; what cannot be looked at is a fact of its own."""
-    manifest, state = service.manifest, service.state
+    manifest, state = assembly.manifest, assembly.state
     chains = _chains(state)
-    rows = _rows(service)
+    rows = _rows(assembly)
     able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
-    looks = [_target(service, name, rows.get(name, NEVER)) for name in able]
-    now = service.clock.now()
+    looks = [_target(assembly, name, rows.get(name, NEVER)) for name in able]
+    now = assembly.clock.now()
     return Facts(
         missing=manifest.unavailable(),
-        places=tuple(_places(service)),
+        places=tuple(_places(assembly)),
         key=Key(str(state.key_file), beside=state.key_file.parent == state.directory),
         chains=chains,
-        stores=tuple(_stores(service)),
+        stores=tuple(_stores(assembly)),
         targets=tuple(look for look, _ in looks),
         agreements=tuple(found for _, found in looks if found is not None),
-        consumers=tuple(look for name in able for look in _consumers(service, name, rows.get(name, NEVER))),
+        consumers=tuple(look for name in able for look in _consumers(assembly, name, rows.get(name, NEVER))),
         standings=tuple(
             standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
         ),
-        clock_step=_clock_step(service, now),
+        clock_step=_clock_step(assembly, now),
     )
 
 
@@ -77,22 +77,22 @@ def _chains(state: State) -> Chains:
     return Chains(str(verdict), tuple(map(str, verdict.flaws)), None)
 
 
-def _clock_step(service: Service, now: Moment) -> float | None:
+def _clock_step(assembly: Assembly, now: Moment) -> float | None:
     try:
-        return course.jumped(service.journal, service.manifest.secrets, now)
+        return course.jumped(assembly.journal, assembly.manifest.secrets, now)
     except KeyturnError:
         return None  # the check of the chains says why
 
 
-def _rows(service: Service) -> Mapping[str, Mapping[str, Any]]:
+def _rows(assembly: Assembly) -> Mapping[str, Mapping[str, Any]]:
     try:
-        return service.journal.projected()
+        return assembly.journal.projected()
     except KeyturnError:
         return {}  # the check of the chains says why
 
 
-def _places(service: Service) -> Iterator[Place]:
-    state, manifest = service.state, service.manifest
+def _places(assembly: Assembly) -> Iterator[Place]:
+    state, manifest = assembly.state, assembly.manifest
     yield _place(state.directory, "the state directory", OPEN_TO_OTHERS)
     for path, what in (
         (state.key_file, "the key file"),
@@ -120,18 +120,18 @@ def _place(path: Path, what: str, open_bits: int, *, needed: bool = True) -> Pla
     return Place(str(path), what, open_bits, user, stat.S_IMODE(seen.st_mode), seen.st_uid, needed)
 
 
-def _stores(service: Service) -> Iterator[StoreLook]:
-    yield StoreLook("Keyturn's own vault", _failure(partial(_own_vault, service)))
-    for name in service.manifest.stores:
-        yield StoreLook(name, _failure(partial(_store, service, name)))
+def _stores(assembly: Assembly) -> Iterator[StoreLook]:
+    yield StoreLook("Keyturn's own vault", _failure(partial(_own_vault, assembly)))
+    for name in assembly.manifest.stores:
+        yield StoreLook(name, _failure(partial(_store, assembly, name)))
 
 
-def _own_vault(service: Service) -> object:
-    return service.self_vault.names()
+def _own_vault(assembly: Assembly) -> object:
+    return assembly.self_vault.names()
 
 
-def _store(service: Service, name: str) -> object:
-    return service.store_named(name).names()
+def _store(assembly: Assembly, name: str) -> object:
+    return assembly.store_named(name).names()
 
 
 def _failure(look: Callable[[], object]) -> KeyturnError | None:
@@ -142,43 +142,43 @@ def _failure(look: Callable[[], object]) -> KeyturnError | None:
     return None
 
 
-def _target(service: Service, name: str, row: Mapping[str, Any]) -> tuple[TargetLook, Agreement | None]:
-    sslmode = getattr(getattr(service.manifest.secrets[name], "target", None), "sslmode", None)
+def _target(assembly: Assembly, name: str, row: Mapping[str, Any]) -> tuple[TargetLook, Agreement | None]:
+    sslmode = getattr(getattr(assembly.manifest.secrets[name], "target", None), "sslmode", None)
     try:
-        return TargetLook(name, sslmode, None), _agreement(service, name, row)
+        return TargetLook(name, sslmode, None), _agreement(assembly, name, row)
     except KeyturnError as failure:
         return TargetLook(name, sslmode, failure), None
 
 
-def _agreement(service: Service, name: str, row: Mapping[str, Any]) -> Agreement | None:
-    rotator, current = service.rotator(name), row.get("current")
+def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Agreement | None:
+    rotator, current = assembly.rotator(name), row.get("current")
     looks = [rotator.look(slot) for slot in rotator.slots]
     if row.get("rotation"):
         return None  # both versions are in order while a rotation is open
     if current is None:
         return Agreement(name, None, None, None, tuple(looks))
-    store, entry = service.store(name), service.store_name(name)
+    store, entry = assembly.store(name), assembly.store_name(name)
     probe = rotator.accepts(store.read(entry, current["version"]))
     idle = tuple(look for look in looks if look.slot != current["slot"])
     return Agreement(name, current["version"], store.current(entry), probe, idle)
 
 
-def _consumers(service: Service, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
+def _consumers(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
     current, moving = row.get("current"), bool(row.get("rotation"))
     version = current["version"] if current else None
-    for consumer in service.consumers(name):
+    for consumer in assembly.consumers(name):
         look = ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None)
         try:
-            yield _seen(service, name, look, consumer)
+            yield _seen(assembly, name, look, consumer)
         except KeyturnError as failure:
             yield ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None, failure)
 
 
-def _seen(service: Service, name: str, look: ConsumerLook, consumer: Consumer) -> ConsumerLook:
+def _seen(assembly: Assembly, name: str, look: ConsumerLook, consumer: Consumer) -> ConsumerLook:
     """A rotation under way is not disturbed: to ask the instances is to change the question they answer."""
     observation = None
     if look.current is not None and not look.moving and look.reports:
-        bundle = service.store(name).read(service.store_name(name), look.current)
+        bundle = assembly.store(name).read(assembly.store_name(name), look.current)
         observation = consumer.observe(name, {look.current: bundle})
     return ConsumerLook(
         look.consumer, name, look.reports, look.current, consumer.delivered(name), look.moving, observation

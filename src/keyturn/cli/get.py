@@ -13,7 +13,7 @@ from keyturn.core.errors import NotFound, UsageError
 from keyturn.core.secret import MASK, Bundle, SecretValue
 from keyturn.manifest import Manifest
 from keyturn.rotation.intake import note_access
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ def command(
     def work() -> Answer:
         if reveal and not (reason and reason.strip()):
             raise UsageError("--reveal needs a reason", '--reason "why you need to see it"')
-        with opened(context) as service:
-            asked = find(service.manifest, name)
-            bundle, version = _current(service, asked.secret)
-            parts = _parts(service, asked, bundle)
+        with opened(context) as assembly:
+            asked = find(assembly.manifest, name)
+            bundle, version = _current(assembly, asked.secret)
+            parts = _parts(assembly, asked, bundle)
             if not reveal:
                 lines = tuple(f"{asked.secret} {part} = {MASK}" for part in parts)
                 return Answer(_data(asked, version, parts), lines)
-            return _reveal(service, asked, version, parts, reason or "", as_json=as_json)
+            return _reveal(assembly, asked, version, parts, reason or "", as_json=as_json)
 
     answering("get", as_json, work)
 
@@ -71,21 +71,21 @@ def find(manifest: Manifest, name: str) -> Asked:
     raise UsageError(f"the manifest has no secret and no published name {name!r:.80}", "keyturn list")
 
 
-def _current(service: Service, secret: str) -> tuple[Bundle, str]:
+def _current(assembly: Assembly, secret: str) -> tuple[Bundle, str]:
     """The current content, and the version it belongs to."""
-    store, entry = service.store(secret), service.store_name(secret)
+    store, entry = assembly.store(secret), assembly.store_name(secret)
     version = store.current(entry)
     if version is None:
-        verb = "set" if service.manifest.secrets[secret].kind == "manual" else "provision"
+        verb = "set" if assembly.manifest.secrets[secret].kind == "manual" else "provision"
         raise NotFound(f"{secret} has no version yet", f"keyturn {verb} {secret}")
     return store.read(entry, version), version
 
 
-def _parts(service: Service, asked: Asked, bundle: Bundle) -> Mapping[str, SecretValue]:
+def _parts(assembly: Assembly, asked: Asked, bundle: Bundle) -> Mapping[str, SecretValue]:
     if asked.part is None:
         return bundle
     if asked.view:
-        return {asked.part: service.published(asked.secret, bundle)[asked.part]}
+        return {asked.part: assembly.published(asked.secret, bundle)[asked.part]}
     if asked.part not in bundle:
         raise UsageError(f"{asked.secret} has no field {asked.part!r:.80}", f"it has {', '.join(sorted(bundle))}")
     return {asked.part: bundle[asked.part]}
@@ -96,13 +96,13 @@ def _data(asked: Asked, version: str, parts: Mapping[str, SecretValue]) -> dict[
 
 
 def _reveal(  # noqa: PLR0913 - what was asked for, and what was found
-    service: Service, asked: Asked, version: str, parts: Mapping[str, SecretValue], reason: str, *, as_json: bool
+    assembly: Assembly, asked: Asked, version: str, parts: Mapping[str, SecretValue], reason: str, *, as_json: bool
 ) -> Answer:
     if len(parts) != 1:
         choices = ", ".join(f"{asked.secret}.{part}" for part in sorted(parts))
         raise UsageError(f"{asked.secret} has several fields: name one", f"one of {choices}")
     ((part, value),) = parts.items()
-    note_access(service.journal, asked.secret, {"part": part, "version": version, "reason": reason})
+    note_access(assembly.journal, asked.secret, {"part": part, "version": version, "reason": reason})
     data = _data(asked, version, parts)
     if as_json:
         data.update(value=value.reveal())

@@ -22,9 +22,9 @@ def command(
     """What was done to a secret, with the proof of each step."""
 
     def work() -> Answer:
-        with opened(context) as service:
-            service.manifest.secret(name)
-            records = service.journal.read(name)
+        with opened(context) as assembly:
+            assembly.manifest.secret(name)
+            records = assembly.journal.read(name)
         found, brought = reports(records), [_brought(one) for one in records if _by_hand(one)]
         lines = [f"{one['time']}  brought by {one['actor']}: version {one['version']}" for one in brought]
         lines += [_summary(one) for one in found]

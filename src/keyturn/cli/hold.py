@@ -22,9 +22,9 @@ def command(
     """
 
     def work() -> Answer:
-        with opened(context) as service:
-            service.manifest.secret(name)
-            engine = service.engine(name)
+        with opened(context) as assembly:
+            assembly.manifest.secret(name)
+            engine = assembly.engine(name)
             engine.hold(actor(), reason)
             rotation = engine.state().rotation
             held = rotation.id if rotation else ""

@@ -12,8 +12,8 @@ def command(context: typer.Context, *, as_json: Json = False) -> None:
     """The secrets with store, owner, age and consumers; no values."""
 
     def work() -> Answer:
-        with opened(context) as service:
-            manifest, rows, now = service.manifest, service.journal.projected(), service.clock.now().wall
+        with opened(context) as assembly:
+            manifest, rows, now = assembly.manifest, assembly.journal.projected(), assembly.clock.now().wall
             secrets, lines = [], []
             for name, table in manifest.secrets.items():
                 row = rows.get(name, NEVER)

@@ -1,4 +1,4 @@
-"""From the command line to an open service."""
+"""From the command line to an open assembly."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import typer
 from keyturn.cli.settings import Settings
 from keyturn.manifest import Manifest, load
 from keyturn.rotation.log import Listener, silent
-from keyturn.wiring import Service, open_service
+from keyturn.wiring import Assembly, assemble
 
 
 def never() -> bool:
@@ -32,14 +32,14 @@ def manifest(context: typer.Context) -> Manifest:
 @contextmanager
 def opened(
     context: typer.Context, *, listener: Listener = silent, stopping: Callable[[], bool] = never
-) -> Iterator[Service]:
-    """The service of that manifest; closed at the end.
+) -> Iterator[Assembly]:
+    """The assembly of that manifest; closed at the end.
 
     Raises:
         ManifestError: the manifest cannot be used.
     """
-    service = open_service(manifest(context), listener=listener, stopping=stopping)
+    assembly = assemble(manifest(context), listener=listener, stopping=stopping)
     try:
-        yield service
+        yield assembly
     finally:
-        service.close()
+        assembly.close()

@@ -14,7 +14,7 @@ from keyturn.core.errors import NotAvailable
 from keyturn.manifest import Manifest
 from keyturn.rotation.labels import label
 from keyturn.rotation.plan import Plan
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ def command(
     """
 
     def work() -> Answer:
-        with opened(context) as service:
-            manifest = service.manifest
+        with opened(context) as assembly:
+            manifest = assembly.manifest
             names = tuple(manifest.secrets) if name is None else (name,)
             for one in names:
                 manifest.secret(one)
             if name is not None and manifest.secrets[name].kind != "manual" and not able_to_rotate(manifest, name):
                 raise NotAvailable("; ".join(manifest.unavailable_for(name)))
-            parts = [_part(service, one) for one in names]
+            parts = [_part(assembly, one) for one in names]
         missing = manifest.unavailable() if name is None else manifest.unavailable_for(name)
         lines = [line for part in parts for line in part.lines] or ["no secret is declared: there is nothing to plan"]
         lines += [f"not available in this version: {line}" for line in missing]
@@ -53,8 +53,8 @@ def command(
     answering("plan", as_json, work)
 
 
-def _part(service: Service, name: str) -> Part:
-    manifest = service.manifest
+def _part(assembly: Assembly, name: str) -> Part:
+    manifest = assembly.manifest
     table = manifest.secrets[name]
     if table.kind == "manual":
         every = f" every {format_duration(table.rotate.every)}" if table.rotate.every else ""
@@ -63,7 +63,7 @@ def _part(service: Service, name: str) -> Part:
     if not able_to_rotate(manifest, name):
         lines = (f"{name}: kind {table.kind}: a part of it is not available in this version, see below",)
         return Part(_nothing(name, table.kind, "not-available"), lines)
-    plan = service.engine(name).plan()
+    plan = assembly.engine(name).plan()
     unsafe = tuple(
         f"{view} is published without what changes with it: {published.unsafe_alone}"
         for view, published in table.publish.items()

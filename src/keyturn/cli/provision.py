@@ -25,10 +25,10 @@ def command(
     """
 
     def work() -> Answer:
-        with running(context, as_events=as_events) as service:
-            service.manifest.secret(name)
-            engine = service.engine(name)
-            rotator = service.rotator(name)
+        with running(context, as_events=as_events) as assembly:
+            assembly.manifest.secret(name)
+            engine = assembly.engine(name)
+            rotator = assembly.rotator(name)
             if not isinstance(rotator, Provisions):
                 raise NotAvailable(f"provisioning kind {rotator.kind!r}")
             done = rotator.provision()
@@ -40,7 +40,7 @@ def command(
                 return Answer({"secret": name, "provisioned": list(done), "rotation": None}, (line,))
             if state.rotation is None:
                 engine.begin("provision")
-            answer = told(run(service, name, engine))
+            answer = told(run(assembly, name, engine))
             data = {"secret": name, "provisioned": list(done), "rotation": answer.data}
             return Answer(data, answer.lines, notes=answer.notes, error=answer.error)
 

@@ -9,7 +9,7 @@ from keyturn.cli.rotating import run, running, told
 from keyturn.core.errors import NotAvailable, Refused, UsageError
 from keyturn.journal.record import SYSTEM, AcceptsGap
 from keyturn.rotation import course
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 
 def command(  # noqa: PLR0913 - one parameter for each option
@@ -32,39 +32,39 @@ def command(  # noqa: PLR0913 - one parameter for each option
     def work() -> Answer:
         if accept_gap and not (reason and reason.strip()):
             raise UsageError("--accept-gap needs a reason", '--reason "what happened to the journal"')
-        with running(context, as_events=as_events) as service:
+        with running(context, as_events=as_events) as assembly:
             if name == SYSTEM and not accept_gap:
-                return Answer(None, _accept_clock(service, reason))
-            looked = _accept_gap(service, name, reason or "") if accept_gap else ()
-            if accept_gap and not _rotatable(service, name):
+                return Answer(None, _accept_clock(assembly, reason))
+            looked = _accept_gap(assembly, name, reason or "") if accept_gap else ()
+            if accept_gap and not _rotatable(assembly, name):
                 return Answer(None, looked)
-            service.manifest.secret(name)
-            answer = told(run(service, name, service.engine(name), resume=True))
+            assembly.manifest.secret(name)
+            answer = told(run(assembly, name, assembly.engine(name), resume=True))
             return Answer(answer.data, (*looked, *answer.lines), notes=answer.notes, error=answer.error)
 
     answering("resume", as_json or as_events, work)
 
 
-def _accept_clock(service: Service, reason: str | None) -> tuple[str, ...]:
+def _accept_clock(assembly: Assembly, reason: str | None) -> tuple[str, ...]:
     """A person looked at the clock and found it right."""
-    step = course.jumped(service.journal, service.manifest.secrets, service.clock.now())
+    step = course.jumped(assembly.journal, assembly.manifest.secrets, assembly.clock.now())
     if step is None:
         raise Refused("the clock of this host did not jump", "keyturn status")
     if not (reason and reason.strip()):
         raise UsageError("resume system needs a reason", '--reason "what happened to the clock"')
-    record = course.accept(service.journal, step, reason)
+    record = course.accept(assembly.journal, step, reason)
     return (f"journal: record {record.seq} of {SYSTEM} says that the clock is right",)
 
 
-def _rotatable(service: Service, name: str) -> bool:
-    return name != SYSTEM and service.manifest.secret(name).kind != "manual"
+def _rotatable(assembly: Assembly, name: str) -> bool:
+    return name != SYSTEM and assembly.manifest.secret(name).kind != "manual"
 
 
-def _accept_gap(service: Service, name: str, reason: str) -> tuple[str, ...]:
+def _accept_gap(assembly: Assembly, name: str, reason: str) -> tuple[str, ...]:
     """Look at target and store, say what is there, and write the gap down. Any look that fails stops it."""
-    if _rotatable(service, name):
-        return (*service.engine(name).accept_gap(reason), f"journal: {name} goes on after a gap")
-    journal = service.journal
+    if _rotatable(assembly, name):
+        return (*assembly.engine(name).accept_gap(reason), f"journal: {name} goes on after a gap")
+    journal = assembly.journal
     if not isinstance(journal, AcceptsGap):
         raise NotAvailable("a gap in this kind of journal")
     record = journal.accept_gap(name, reason)

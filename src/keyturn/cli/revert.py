@@ -23,10 +23,10 @@ def command(
     """
 
     def work() -> Answer:
-        with running(context, as_events=as_events) as service:
-            service.manifest.secret(name)
-            engine = service.engine(name)
+        with running(context, as_events=as_events) as assembly:
+            assembly.manifest.secret(name)
+            engine = assembly.engine(name)
             engine.turn(Direction.REVERT, reason)
-            return told(run(service, name, engine, wanted="reverted", resume=True))
+            return told(run(assembly, name, engine, wanted="reverted", resume=True))
 
     answering("revert", as_json or as_events, work)

@@ -11,7 +11,7 @@ from keyturn.cli.rotating import Ended, run, running, told
 from keyturn.core.errors import KeyturnError, Refused, UsageError
 from keyturn.manifest import Manifest
 from keyturn.rotation.outcome import Outcome
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 PRODUCTION = "production"
 
@@ -42,20 +42,20 @@ def command(  # noqa: PLR0913 - one parameter for each option
             declared.secret(name)
         else:
             _confirm(declared, every=every, yes=yes)
-        with running(context, as_events=as_events) as service:
+        with running(context, as_events=as_events) as assembly:
             if name is not None:
-                return told(_one(service, name, no_wait=no_wait))
-            return _several(service, no_wait=no_wait)
+                return told(_one(assembly, name, no_wait=no_wait))
+            return _several(assembly, no_wait=no_wait)
 
     answering("rotate", as_json or as_events, work)
 
 
-def _one(service: Service, name: str, *, no_wait: bool) -> Ended:
-    if service.manifest.secrets[name].kind == "manual":
+def _one(assembly: Assembly, name: str, *, no_wait: bool) -> Ended:
+    if assembly.manifest.secrets[name].kind == "manual":
         raise Refused(f"{name} is changed by a person, Keyturn cannot rotate it", f"keyturn set {name}")
-    engine = service.engine(name)
+    engine = assembly.engine(name)
     engine.begin("rotate")
-    ended = run(service, name, engine, patience=0.0 if no_wait else None)
+    ended = run(assembly, name, engine, patience=0.0 if no_wait else None)
     waits = ended.outcome.status == "waiting" and not ended.outcome.code
     return Ended(name, ended.outcome, ended.report, None) if no_wait and waits else ended
 
@@ -69,11 +69,11 @@ def _confirm(declared: Manifest, *, every: bool, yes: bool) -> None:
         raise UsageError("that is not the service's name: nothing was rotated", "keyturn rotate NAME for one secret")
 
 
-def _several(service: Service, *, no_wait: bool) -> Answer:
-    names = order(service.manifest)
+def _several(assembly: Assembly, *, no_wait: bool) -> Answer:
+    names = order(assembly.manifest)
     if not names:
         raise UsageError("the manifest has no secret that this version can rotate", "keyturn plan")
-    ends = [_isolated(service, name, no_wait=no_wait) for name in names]
+    ends = [_isolated(assembly, name, no_wait=no_wait) for name in names]
     errors = [ended.error for ended in ends if ended.error is not None]
     lines = tuple(ended.line for ended in ends if ended.error is None)
     notes = tuple(f"{say.ERROR}{error.message}" for error in errors[1:])
@@ -81,9 +81,9 @@ def _several(service: Service, *, no_wait: bool) -> Answer:
     return Answer(data, lines, notes=notes, error=errors[0] if errors else None)
 
 
-def _isolated(service: Service, name: str, *, no_wait: bool) -> Ended:
+def _isolated(assembly: Assembly, name: str, *, no_wait: bool) -> Ended:
     try:
-        return _one(service, name, no_wait=no_wait)
+        return _one(assembly, name, no_wait=no_wait)
     except KeyturnError as error:
         return Ended(name, Outcome("idle"), None, error)
 

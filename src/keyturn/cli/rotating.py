@@ -17,7 +17,7 @@ from keyturn.rotation.engine import Engine
 from keyturn.rotation.outcome import Outcome
 from keyturn.rotation.report import Report, reports
 from keyturn.system.signals import StopRequest
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 DEATHS = {
     "refused": "the old one was tried at the target and refused",
@@ -58,20 +58,20 @@ class Ended:
 
 
 @contextmanager
-def running(context: typer.Context, *, as_events: bool) -> Iterator[Service]:
-    """An open service whose engines show what they do, and finish their step when asked to stop."""
+def running(context: typer.Context, *, as_events: bool) -> Iterator[Assembly]:
+    """An open assembly whose engines show what they do, and finish their step when asked to stop."""
     with (
         StopRequest() as stopping,
         progress(as_events=as_events) as shown,
-        opened(context, listener=shown, stopping=stopping) as service,
+        opened(context, listener=shown, stopping=stopping) as assembly,
     ):
-        yield service
+        yield assembly
 
 
-def run(service: Service, name: str, engine: Engine, *, wanted: str = "closed", **how: Any) -> Ended:  # noqa: ANN401 - handed on to advance
+def run(assembly: Assembly, name: str, engine: Engine, *, wanted: str = "closed", **how: Any) -> Ended:  # noqa: ANN401 - handed on to advance
     """Advance one rotation and say how that ended."""
     outcome = engine.advance(**how)
-    found = [one for one in reports(service.journal.read(name)) if one.id == outcome.rotation]
+    found = [one for one in reports(assembly.journal.read(name)) if one.id == outcome.rotation]
     return Ended(name, outcome, found[-1] if found else None, failure(name, outcome, wanted))
 
 

@@ -16,7 +16,7 @@ from keyturn.core.errors import Refused, UsageError
 from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
 from keyturn.rotation.intake import Taken, take_in
 from keyturn.system.files import make_directory, read_file
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 PROMPT, STDIN = "prompt", "-"
 LINE_BREAK = 2
@@ -52,15 +52,15 @@ def command(
     """
 
     def work() -> Answer:
-        with opened(context) as service:
-            table = service.manifest.secret(name)
+        with opened(context) as assembly:
+            table = assembly.manifest.secret(name)
             if table.kind != "manual":
                 remedy = f"keyturn rotate {name}, or for the first version keyturn provision {name}"
                 raise Refused(f"{name} is rotated by Keyturn, nobody sets it (import is not available yet)", remedy)
             chosen = sources(tuple(fields or ()), table.bundle)
-            service.store(name)  # a store that cannot be opened is said before anybody types a value
+            assembly.store(name)  # a store that cannot be opened is said before anybody types a value
             bundle = Bundle({source.field: read(source) for source in chosen})
-            taken = _take_in(service, name, bundle, "+".join(sorted({source.how for source in chosen})))
+            taken = _take_in(assembly, name, bundle, "+".join(sorted({source.how for source in chosen})))
         data = {"secret": name, "version": taken.version, "was": taken.was, "fields": sorted(bundle)}
         line = f"{name}: version {taken.version} is current" + (f", before it {taken.was}" if taken.was else "")
         return Answer(data, (line,))
@@ -68,10 +68,10 @@ def command(
     answering("set", as_json, work)
 
 
-def _take_in(service: Service, name: str, bundle: Bundle, how: str) -> Taken:
-    make_directory(service.state.locks)
-    lock = service.state.locks / f"{name}.lock"
-    return take_in(service.journal, service.store(name), name, service.store_name(name), bundle, how, lock)
+def _take_in(assembly: Assembly, name: str, bundle: Bundle, how: str) -> Taken:
+    make_directory(assembly.state.locks)
+    lock = assembly.state.locks / f"{name}.lock"
+    return take_in(assembly.journal, assembly.store(name), name, assembly.store_name(name), bundle, how, lock)
 
 
 def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]:

@@ -13,7 +13,7 @@ from keyturn.cli.rows import NEVER, stage, standing
 from keyturn.cli.sentence import Subject, sentence
 from keyturn.rotation.report import OPEN, Report, reports
 from keyturn.system.locks import is_held
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 
 def command(
@@ -29,18 +29,18 @@ def command(
     """
 
     def work() -> Answer:
-        with opened(context) as service:
-            names = tuple(service.manifest.secrets) if name is None else (name,)
+        with opened(context) as assembly:
+            names = tuple(assembly.manifest.secrets) if name is None else (name,)
             for one in names:
-                service.manifest.secret(one)
-            return _answer(service, names, everything=name is None)
+                assembly.manifest.secret(one)
+            return _answer(assembly, names, everything=name is None)
 
     answering("status", as_json, work)
 
 
-def _answer(service: Service, names: tuple[str, ...], *, everything: bool) -> Answer:
-    manifest, rows, now = service.manifest, service.journal.projected(), service.clock.now().wall
-    secrets = [_secret(service, name, rows.get(name, NEVER), now) for name in names]
+def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> Answer:
+    manifest, rows, now = assembly.manifest, assembly.journal.projected(), assembly.clock.now().wall
+    secrets = [_secret(assembly, name, rows.get(name, NEVER), now) for name in names]
     found = tuple(
         finding
         for name in names
@@ -52,11 +52,11 @@ def _answer(service: Service, names: tuple[str, ...], *, everything: bool) -> An
     return Answer(data, lines, findings=(*found, *declared.findings(missing)))
 
 
-def _secret(service: Service, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    table = service.manifest.secrets[name]
-    report = _open_report(service, name) if row.get("rotation") else None
-    policy, manual = service.policy(name), table.kind == "manual"
-    at_work = is_held(service.state.locks / f"{name}.lock")
+def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    table = assembly.manifest.secrets[name]
+    report = _open_report(assembly, name) if row.get("rotation") else None
+    policy, manual = assembly.policy(name), table.kind == "manual"
+    at_work = is_held(assembly.state.locks / f"{name}.lock")
     subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
     current, rotation = row.get("current"), row.get("rotation")
     return {
@@ -75,6 +75,6 @@ def _rotation(rotation: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rotation[key] for key in ("id", "step", "direction", "since", "trigger", "worker", "until", "failed")}
 
 
-def _open_report(service: Service, name: str) -> Report | None:
-    found = reports(service.journal.read(name))
+def _open_report(assembly: Assembly, name: str) -> Report | None:
+    found = reports(assembly.journal.read(name))
     return found[-1] if found and found[-1].outcome == OPEN else None

@@ -17,7 +17,7 @@ from keyturn.rotation import course
 from keyturn.rotation.engine import Engine
 from keyturn.rotation.looks import Looks
 from keyturn.rotation.schedule import is_due, is_next_look
-from keyturn.wiring import Service
+from keyturn.wiring import Assembly
 
 CLOSED = "rotation.closed"
 ENDS = frozenset({CLOSED, "rotation.aborted", "rotation.reverted"})
@@ -51,7 +51,7 @@ class Touched:
 class Round:
     """One pass: what it works with, and whether the clock forbids to begin anything."""
 
-    service: Service
+    assembly: Assembly
     looks: Looks
     patience: float | None
     frozen: bool
@@ -75,9 +75,9 @@ def command(
 
     def work() -> Answer:
         limit = None if patience is None else _seconds(patience)
-        with running(context, as_events=as_events) as service:
-            found, touched = one_pass(service, limit)
-            skipped = [name for name in service.manifest.secrets if not able_to_rotate(service.manifest, name)]
+        with running(context, as_events=as_events) as assembly:
+            found, touched = one_pass(assembly, limit)
+            skipped = [name for name in assembly.manifest.secrets if not able_to_rotate(assembly.manifest, name)]
         stepped = [Incomplete(finding.message, finding.remedy) for finding in found]
         errors = sorted((*stepped, *(one.error for one in touched if one.error)), key=lambda error: error.exit_status)
         lines = tuple(one.line for one in touched if one.line)
@@ -88,17 +88,17 @@ def command(
     answering("tick", as_json or as_events, work)
 
 
-def one_pass(service: Service, patience: float | None) -> tuple[tuple[Finding, ...], list[Touched]]:
+def one_pass(assembly: Assembly, patience: float | None) -> tuple[tuple[Finding, ...], list[Touched]]:
     """Touch every secret that can be rotated, once; with what there is to say of the clock.
 
     Raises:
         AdapterError: the journal's stream `system` cannot be read.
     """
-    names, now = order(service.manifest), service.clock.now()
-    found = clock.findings(course.jumped(service.journal, service.manifest.secrets, now))
+    names, now = order(assembly.manifest), assembly.clock.now()
+    found = clock.findings(course.jumped(assembly.journal, assembly.manifest.secrets, now))
     if not found:
-        course.watch(service.journal, now)
-    going = Round(service, Looks(service.state.looks), patience, frozen=bool(found))
+        course.watch(assembly.journal, now)
+    going = Round(assembly, Looks(assembly.state.looks), patience, frozen=bool(found))
     return found, [_touch(going, name) for name in names]
 
 
@@ -111,7 +111,7 @@ def _seconds(text: str) -> float:
 
 def _touch(going: Round, name: str) -> Touched:
     try:
-        return _turn(going, name, going.service.engine(name))
+        return _turn(going, name, going.assembly.engine(name))
     except Refused as busy:
         return Touched(name, "busy", f"{name}: left alone: {busy.message}")
     except KeyturnError as error:
@@ -119,34 +119,34 @@ def _touch(going: Round, name: str) -> Touched:
 
 
 def _turn(going: Round, name: str, engine: Engine) -> Touched:
-    service, state, action = going.service, engine.state(), "resumed"
+    assembly, state, action = going.assembly, engine.state(), "resumed"
     if state.rotation is None:
         if state.current is None:
             return Touched(name, "left")
-        if not _due(service, name, state.current.version):
+        if not _due(assembly, name, state.current.version):
             return _look(going, name, engine)
         if going.frozen:
             return replace(_look(going, name, engine), action="frozen")
         engine.begin("tick")
         action = "begun"
-    limit = service.policy(name).window + SPARE if going.patience is None else going.patience
-    ended = run(service, name, engine, patience=limit)
+    limit = assembly.policy(name).window + SPARE if going.patience is None else going.patience
+    ended = run(assembly, name, engine, patience=limit)
     line = ended.line if ended.error is None else f"{name}: {action}: {ended.outcome.status}: {ended.outcome.why}"
     return Touched(name, action, line, ended.error)
 
 
-def _due(service: Service, name: str, version: str) -> bool:
+def _due(assembly: Assembly, name: str, version: str) -> bool:
     """By the age of the version since it was made current first: a revert does not make it young again."""
-    records = service.journal.read(name)
+    records = assembly.journal.read(name)
     promoted = (one for one in records if one.kind == "version.promoted" and one.data.get("version") == version)
     ended = [one for one in records if one.kind in ENDS]
     since = next((one.moment() for one in promoted), None)
     turned_back = ended[-1].moment() if ended and ended[-1].kind != CLOSED else None
-    return is_due(service.manifest.secrets[name].rotate.every, since, turned_back, service.clock.now())
+    return is_due(assembly.manifest.secrets[name].rotate.every, since, turned_back, assembly.clock.now())
 
 
 def _look(going: Round, name: str, engine: Engine) -> Touched:
-    now, interval = going.service.clock.now(), going.service.manifest.keyturn.reconcile
+    now, interval = going.assembly.clock.now(), going.assembly.manifest.keyturn.reconcile
     target = is_next_look(name, interval, going.looks.last(name), now)
     found = agreement_findings(engine.reconcile(target=target))
     if target:

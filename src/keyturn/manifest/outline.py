@@ -16,7 +16,7 @@ from keyturn.manifest.consumer import ConsumerTable
 from keyturn.manifest.model import RESERVED
 from keyturn.manifest.problems import Flaw, KeyPath
 from keyturn.manifest.secret import SecretTable
-from keyturn.manifest.settings import Keyturn, Service
+from keyturn.manifest.settings import Keyturn, ServiceTable
 from keyturn.manifest.shapes import Table
 from keyturn.manifest.store import StoreTable
 
@@ -38,7 +38,7 @@ class Outline:
     the raw tables of secrets that are left out.
     """
 
-    service: Service | None
+    service: ServiceTable | None
     keyturn: Keyturn
     stores: Mapping[str, StoreTable]
     secrets: Mapping[str, SecretTable]
@@ -57,7 +57,7 @@ def read_outline(data: Mapping[str, Any]) -> Outline:
     tables = {"stores": data.get("stores"), "secrets": data.get("secrets"), "consumers": data.get("consumers")}
     secrets = cast("Mapping[str, SecretTable]", read.named("rotators", "secrets", tables["secrets"]))
     return Outline(
-        service=read.one(Service, ("service",), data.get("service"), required=True),
+        service=read.one(ServiceTable, ("service",), data.get("service"), required=True),
         keyturn=read.one(Keyturn, ("keyturn",), data.get("keyturn")) or Keyturn(),
         stores=cast("Mapping[str, StoreTable]", read.named("stores", "stores", tables["stores"])),
         secrets=secrets,

@@ -18,7 +18,7 @@ from keyturn.core.duration import format_duration
 from keyturn.core.kinds import KINDS, Room
 from keyturn.manifest.model import RESERVED
 from keyturn.manifest.outline import options
-from keyturn.manifest.settings import Keyturn, Service
+from keyturn.manifest.settings import Keyturn, ServiceTable
 from keyturn.manifest.shapes import DURATION_PATTERN, NAME_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,7 +39,7 @@ def manifest_schema() -> Schema:
     """The schema of the whole manifest."""
     definitions: Schema = {}
     tables = {
-        "service": _reference(Service, definitions),
+        "service": _reference(ServiceTable, definitions),
         "keyturn": _reference(Keyturn, definitions),
         "stores": _named(_any_kind("stores", definitions)),
         "secrets": _named(_any_kind("rotators", definitions)),

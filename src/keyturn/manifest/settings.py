@@ -8,7 +8,7 @@ from pydantic import Field
 from keyturn.manifest.shapes import AbsolutePath, AtLeastOne, Host, Identifier, Name, PositiveDuration, Table, Tls
 
 
-class Service(Table):
+class ServiceTable(Table):
     """Whose secrets these are. Both words are part of every proof and every record."""
 
     name: Name

@@ -19,7 +19,7 @@ from keyturn.core.secret import Bundle
 from keyturn.manifest import Manifest, load
 from keyturn.rotation.intake import take_in
 from keyturn.testing.postgres_server import PostgresServer
-from keyturn.wiring import Service, create_state, state_of
+from keyturn.wiring import Assembly, create_state, state_of
 
 SECRET_NAME, ADMIN_NAME, CONSUMER = "database", "postgres-admin", "clo-api"
 DBNAME, OWNER, ROLES = "clo", "clo_owner", ("clo_a", "clo_b")
@@ -126,20 +126,20 @@ class Installation:
         self.manifest_path.chmod(0o600)
         self.client_path.write_text(json.dumps(self._client()))
         admin = self.postgres.prepare(self.dbname)
-        service = self.service()
-        lock = service.state.locks / f"{ADMIN_NAME}.lock"
-        take_in(service.journal, service.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
-        service.close()
+        assembly = self.assembly()
+        lock = assembly.state.locks / f"{ADMIN_NAME}.lock"
+        take_in(assembly.journal, assembly.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
+        assembly.close()
 
     def provision(self, more: Iterable[str] = ()) -> None:
         """The roles, the first version, the table that the application works with, and the application.
 
         `more` are options as of `start_application`.
         """
-        service = self.service()
-        rotator: Any = service.rotator(SECRET_NAME)
+        assembly = self.assembly()
+        rotator: Any = assembly.rotator(SECRET_NAME)
         rotator.provision()
-        engine = service.engine(SECRET_NAME)
+        engine = assembly.engine(SECRET_NAME)
         engine.begin("provision")
         outcome = engine.advance(60)
         if outcome.status != "closed":
@@ -151,24 +151,24 @@ class Installation:
             ),
             dbname=self.dbname,
         )
-        service.close()
+        assembly.close()
         self.start_application(more)
 
     def manifest(self) -> Manifest:
         """The manifest, read anew."""
         return load(self.manifest_path)
 
-    def service(self, around: Callable[[str, Any], Any] = lambda _, part: part) -> Service:
-        """A fresh service on this installation, as a new process would make it."""
-        return Service(self.manifest(), around=around)
+    def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part) -> Assembly:
+        """A fresh assembly on this installation, as a new process would make it."""
+        return Assembly(self.manifest(), around=around)
 
     def current(self) -> Bundle:
         """The current credential of the database."""
-        service = self.service()
+        assembly = self.assembly()
         try:
-            return service.bundle(SECRET_NAME)
+            return assembly.bundle(SECRET_NAME)
         finally:
-            service.close()
+            assembly.close()
 
     def start_application(self, more: Iterable[str] = ()) -> None:
         """Start the processes that are missing. `more` are options of `keyturn.testing.consumer_process`."""
