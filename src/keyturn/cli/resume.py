@@ -67,5 +67,12 @@ def _accept_gap(assembly: Assembly, name: str, reason: str) -> tuple[str, ...]:
     journal = assembly.journal
     if not isinstance(journal, AcceptsGap):
         raise NotAvailable("a gap in this kind of journal")
+    lines = []
+    if name != SYSTEM:
+        store, entry = assembly.store(name), assembly.store_name(name)
+        lines.append(f"store: version {store.current(entry) or 'none'} of {entry} is current")
     record = journal.accept_gap(name, reason)
-    return (f"journal: record {record.seq} of {name} says that what stood before it was lost",)
+    return (
+        *lines,
+        f"journal: record {record.seq} of {name} says that what stood before it was lost",
+    )
