@@ -104,9 +104,7 @@ def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretV
         AdapterError: it cannot be made there.
     """
     clock = clock or SystemClock()
-    for path in (state.journal, state.vault, state.self_vault):
-        if path.exists():
-            raise Refused(f"{path} is there already", "choose another state directory, or keep using this one")
+    _check_unused(state)
     make_directory(state.directory)
     make_directory(state.locks)
     vault, code = LocalVault.create(state.vault, key_file=state.key_file, anchor=state.anchor(state.vault))
@@ -116,6 +114,17 @@ def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretV
     with SqliteJournal(state.journal, actor=actor(), clock=clock, high_water=state.high_water) as journal:
         journal.append(SYSTEM, journal.head(SYSTEM).seq, Event(SELF_VAULT, {"vault_id": own.vault_id}))
     return vault.vault_id, code
+
+
+def _check_unused(state: State) -> None:
+    if state.journal.exists():
+        raise Refused(f"{state.journal} is there already", "choose another state directory, or keep using this one")
+    for path in (state.vault, state.self_vault):
+        if path.exists():
+            raise Refused(
+                f"{path} is there without a journal: an init that was cut off, or a journal that was lost",
+                f"restore the journal; if nothing was ever kept there, remove {state.directory}",
+            )
 
 
 class Assembly:

@@ -1,6 +1,7 @@
 """Bad input and bad days: a clear error of two lines, the right exit code, nothing lost, never a traceback."""
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -141,6 +142,18 @@ def test_init_keeps_what_is_there(begun: Keyturn) -> None:
     assert {path: path.read_bytes() for path in begun.folder.rglob("*") if path.is_file()} == before
 
 
+def test_init_after_one_that_was_cut_off_says_what_lies_there(begun: Keyturn) -> None:
+    """A vault without a journal is not made over: it may be all that is left."""
+    assert begun.manifest is not None
+    state = begun.folder / ".keyturn"
+    for one in state.glob("journal.db*"):
+        one.unlink()
+    begun.manifest.unlink()
+    said = begun("init", "--recovery-file", "again")
+    assert said.status == 5
+    assert "without a journal" in said.err
+
+
 def test_init_gives_the_recovery_code_to_the_file_alone(keyturn: Keyturn) -> None:
     """The file is 0600, the output has the code nowhere, and the key file and state are closed to others."""
     document = keyturn.document("init", "--service", "clo", "--recovery-file", "recovery")
@@ -251,6 +264,18 @@ def test_an_unreachable_database_exits_3_and_stays_resumable(database: Keyturn) 
     assert found["target-unreachable"] == "unknown"
     assert found["tls-weak"] == "warning"
     assert database.document("abort", "database")["data"]["outcome"] == "aborted"
+
+
+def test_a_database_that_takes_the_call_and_never_answers_exits_3(database: Keyturn) -> None:
+    """A blackholed server is given up at the declared time-out, and the rotation can be aborted."""
+    assert database.manifest is not None
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = re.sub(r'"127\.0\.0\.1:\d+"', f'"127.0.0.1:{silent.getsockname()[1]}"', database.manifest.read_text())
+        database.manifest.write_text(hosts)
+        said = database("rotate", "database")
+        assert said.status == 3, said
+        assert "did not answer" in said.err
+        assert database.document("abort", "database")["data"]["outcome"] == "aborted"
 
 
 def test_kinds_that_are_not_built_exit_2_and_are_named_by_plan(begun: Keyturn) -> None:

@@ -9,6 +9,7 @@ REASONS = (
     "no-version",
     "rotation-open",
     "rotation-held",
+    "undeclared-user",
     "rotation-drift",
     "rotation-failing",
     "rotation-overdue",
@@ -22,7 +23,8 @@ class Standing:
     """One secret. Ages and periods in seconds; texts are empty where there is nothing to say.
 
     `age` is that of the current version (None: there is none), `every` how old it may become,
-    `rotatable` whether Keyturn changes it by itself.
+    `rotatable` whether Keyturn changes it by itself, `undeclared` whether only somebody holds it up
+    who is of no declared consumer.
     """
 
     secret: str
@@ -31,6 +33,7 @@ class Standing:
     every: float | None
     open_step: str = ""
     held: str = ""
+    undeclared: bool = False
     drift: str = ""
     failing: str = ""
     gap: bool = False
@@ -48,7 +51,8 @@ def findings(facts: Standing) -> tuple[Finding, ...]:
         remedy = f"keyturn status {name}, then keyturn resume {name}"
         found.append(Finding("rotation-drift", name, Severity.CRITICAL, message, remedy))
     elif facts.held:
-        found.append(_warn("rotation-held", name, facts.held, f"keyturn status {name}"))
+        reason = "undeclared-user" if facts.undeclared else "rotation-held"
+        found.append(_warn(reason, name, facts.held, f"keyturn status {name}"))
     elif facts.failing:
         found.append(_warn("rotation-failing", name, facts.failing, f"keyturn resume {name}"))
     elif facts.open_step:

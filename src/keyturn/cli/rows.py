@@ -29,6 +29,7 @@ def standing(name: str, table: SecretTable, row: Mapping[str, Any], now: datetim
         every=table.rotate.every,
         open_step=label(rotation["step"]) if rotation else "",
         held=f"held by {held['by']}: {held['reason']}" if held else "",
+        undeclared=bool(held and held.get("undeclared")),
         drift=str(drift["reason"]) if drift else "",
         failing=f"{label(failed['effect'])}: {failed['message']}" if failed else "",
         gap=row.get("gap") is not None,

@@ -8,7 +8,7 @@ record lacks are None in the row; a kind that is not known here changes only `se
     current, previous, pending   {version, slot, attempt, since}
     rotation                the open one: {id, step, direction, attempt, slot, epoch, worker, until, since,
                             trigger, reason, failed}
-    held                    {reason, by, holdouts, since} while the open rotation is held
+    held                    {reason, by, holdouts, undeclared, since} while the open rotation is held
     drift                   {reason, since} until the next rotation is planned
     rejected                {consumer, instance, version, reason, since} of the open or last rotation
     excused                 {consumer: {until, reason}} of the open rotation
@@ -161,7 +161,8 @@ def _rejected(row: Row, _: Row, record: Record) -> None:
 
 
 def _held(row: Row, _: Row, record: Record) -> None:
-    row["held"] = {**_picked(record, "reason", "by", "holdouts"), "since": record.time}
+    undeclared = bool(record.data.get("undeclared"))
+    row["held"] = {**_picked(record, "reason", "by", "holdouts"), "undeclared": undeclared, "since": record.time}
 
 
 def _drifted(row: Row, record: Record) -> None:

@@ -84,6 +84,19 @@ def _stores(outline: Outline) -> Iterator[Flaw]:
             yield from _known_store(outline, name, secret.store)
 
 
+def _local_stores(outline: Outline) -> Iterator[Flaw]:
+    """Each local vault has an anchor in the state directory, named after its file."""
+    taken = {"state-vault": "Keyturn's own vault"}
+    for name, store in outline.stores.items():
+        if store.kind == "local":
+            path: Path | None = getattr(store, "path", None)
+            stem = path.stem if path else "vault"
+            if stem in taken:
+                hint = "give each vault a file name of its own"
+                yield Flaw(("stores", name, "path"), f"its file has the name of {taken[stem]}", hint)
+            taken.setdefault(stem, f"store '{name}'")
+
+
 def _known_store(outline: Outline, secret: str, store: str) -> Iterator[Flaw]:
     if store not in outline.declared["stores"]:
         hint = close(store, outline.declared["stores"])
@@ -194,6 +207,7 @@ def _copies(outline: Outline) -> Iterator[Flaw]:
 
 _CHECKS: tuple[Callable[[Outline], Iterator[Flaw]], ...] = (
     _stores,
+    _local_stores,
     _reserved,
     _consumers,
     _admins,

@@ -197,10 +197,13 @@ class Engine:
             if self._log.state.rotation is None:
                 return Outcome("idle")
             check_consumers(self.parts, self._log.rotation)
-            self._claim(resume=resume)
             going = Pass(self._clock.now(), patience)
+            claimed = False
             while True:
                 try:
+                    if not claimed:
+                        self._claim(resume=resume)
+                        claimed = True
                     outcome = self._one(going)
                 except Moved:
                     outcome = self._moved()

@@ -225,13 +225,17 @@ class DisuseObserved:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """It waits longer than it should, for these; `by` an operator it stops until resumed."""
+    """It waits longer than it should, for these; `by` an operator it stops until resumed.
+
+    `undeclared`: every declared instance has moved, and somebody uses the old credential all the same.
+    """
 
     KIND: ClassVar[str] = "rotation.held"
     rotation: str
     reason: str
     by: str = "deadline"
     holdouts: tuple[str, ...] = ()
+    undeclared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

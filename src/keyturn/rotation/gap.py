@@ -1,5 +1,7 @@
 """When the journal lost its newest records: is the world as the rest says, up to what it announced?
 
+An empty delivery contradicts nothing: a reboot empties a tmpfs.
+
 The rule is searched in `tests/model/gap.py`: going on when it does not hold can end a rotation while
 a credential that nobody knows of still works.
 """
@@ -58,9 +60,11 @@ def explained(state: Secret, found: Found) -> bool:
     if rotation is None:
         slot, attempt = (state.current.slot, state.current.attempt) if state.current else ("", "")
         alive = {look.slot for look in found.slots if look.enabled}
-        return {found.stored, *found.delivered} == {attempt} and alive == ({slot} if slot else set())
+        return (
+            found.stored == attempt and set(found.delivered) <= {attempt, ""} and alive == ({slot} if slot else set())
+        )
     pointers = found.stored in _allowed(rotation, "promote", "demote") and all(
-        attempt in _allowed(rotation, "deliver", "deliver") for attempt in found.delivered
+        attempt in {"", *_allowed(rotation, "deliver", "deliver")} for attempt in found.delivered
     )
     return pointers and _slots(rotation, found) and _candidate(rotation, found)
 

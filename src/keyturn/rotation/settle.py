@@ -225,8 +225,10 @@ class Settle:
         said = names == self._held or (since is not None and since < NAMED_AGAIN)
         if late and names and not said and self.under_way():
             self._held, self._held_at = names, now
-            reason = f"{len(names)} still on the old version"
-            self._log.append(Held(self._log.rotation.id, reason, "deadline", self.holdouts))
+            undeclared = self._everyone_seen()
+            who = "of no declared consumer use the old credential" if undeclared else "still on the old version"
+            held = Held(self._log.rotation.id, f"{len(names)} {who}", "deadline", self.holdouts, undeclared)
+            self._log.append(held)
 
 
 def _instance(consumer: str, one: Instance) -> str:

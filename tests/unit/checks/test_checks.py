@@ -63,6 +63,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("no-version", rotations.findings(replace(STANDING, age=None))),
     ("rotation-open", rotations.findings(replace(STANDING, open_step="settle"))),
     ("rotation-held", rotations.findings(replace(STANDING, open_step="settle", held="held by me"))),
+    ("undeclared-user", rotations.findings(replace(STANDING, open_step="settle", held="1 of nobody", undeclared=True))),
     ("rotation-drift", rotations.findings(replace(STANDING, open_step="settle", drift="foreign value"))),
     ("rotation-failing", rotations.findings(replace(STANDING, open_step="apply", failing="apply: no"))),
     ("rotation-overdue", rotations.findings(replace(STANDING, age=7200.0))),

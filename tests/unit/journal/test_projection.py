@@ -132,7 +132,13 @@ def test_a_turn_keeps_what_the_new_plan_does_not_say() -> None:
 
 def test_a_hold_lasts_until_somebody_resumes() -> None:
     """The row names the holdouts until the rotation is claimed with `resume`, or ends."""
-    held = {"reason": "deadline", "by": "deadline", "holdouts": ["clo-api host-1-42"], "since": TIME}
+    held = {
+        "reason": "deadline",
+        "by": "deadline",
+        "holdouts": ["clo-api host-1-42"],
+        "undeclared": False,
+        "since": TIME,
+    }
     assert folded(PLANNED, HELD)["held"] == held
     assert folded(PLANNED, HELD, CLAIMED)["held"] == held
     assert folded(PLANNED, HELD, ("rotation.claimed", R | {"resume": True}))["held"] is None

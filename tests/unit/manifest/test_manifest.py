@@ -164,7 +164,7 @@ def test_the_store_of_a_secret_is_the_one_it_names_or_the_only_one(write: Write)
     """With one store it need not be named; foreign names are taken as they are."""
     one = load(write(SMALL.replace("used_by", 'store_name = "Old_Name"\nused_by')))
     assert (one.store_of("admin"), one.store_name_of("admin")) == ("main", "Old_Name")
-    other = '[stores.other]\nkind = "local"\nvault_id = "v2"\n'
+    other = '[stores.other]\nkind = "local"\nvault_id = "v2"\npath = "/srv/other.db"\n'
     two = load(write(SMALL.replace("used_by", 'store = "other"\nused_by') + other))
     assert (two.store_of("admin"), two.store_name_of("admin")) == ("other", "admin")
 

@@ -59,7 +59,8 @@ def test_a_stopped_instance_holds_the_rotation_and_is_named(bench: Bench) -> Non
     outcome = bench.rotate(patience=0.4)
     assert outcome.status == "waiting"
     assert any("instance-1" in line for line in outcome.holdouts)
-    assert "rotation.held" in bench.kinds()
+    held = [record.data for record in bench.journal.read(NAME) if record.kind == "rotation.held"]
+    assert [one["undeclared"] for one in held] == [False]
     assert len(bench.alive()) == 2
     bench.instances[1].stopped = False
     assert bench.engine().advance(20).status == "closed"
@@ -79,8 +80,11 @@ def test_a_session_of_somebody_undeclared_holds_the_rotation(bench: Bench) -> No
     current = bench.engine().state().current
     assert current is not None
     session = bench.target.log_in(bench.store.read(NAME, current.version), application="a report script")
+    bench.policy = replace(bench.policy, deadline=0.1)
     outcome = bench.rotate(patience=0.4)
     assert outcome.status == "waiting"
+    held = [record.data for record in bench.journal.read(NAME) if record.kind == "rotation.held"]
+    assert [one["undeclared"] for one in held] == [True]
     assert any("a report script" in line for line in outcome.holdouts)
     bench.target.log_out(session)
     assert bench.engine().advance(20).status == "closed"
