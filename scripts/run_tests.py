@@ -19,8 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = ("crash", "e2e", "cli", "live", "gates", "model", "contract", "mutants", "unit")
 """In the order in which they are given out: what takes long and waits much first, so that both workers end together."""
 
-WORKERS = ("-n", "2", "--dist", "worksteal")
-"""Most suites wait more than they compute, and two cores are what a machine has at least."""
+WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Most suites wait more than they compute, and two cores are what a machine has at least.
+
+A file stays on one worker: some tell one story from test to test.
+"""
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "contract": ("postgresql",),

@@ -35,7 +35,8 @@ def checkout(tmp_path: Path) -> Checkout:
 
 def run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the suites of `root` in a process of their own."""
-    return python(["-m", "scripts.run_tests", "--root", str(root), *arguments], **environment)
+    one_process = ("--pytest=-n0",)  # starting workers takes longer than these suites
+    return python(["-m", "scripts.run_tests", "--root", str(root), *one_process, *arguments], **environment)
 
 
 def python(arguments: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:

@@ -28,8 +28,16 @@ START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
 
-_WATCH = 'read -r stopped && exit; kill -QUIT "$1"; while kill -0 "$1"; do sleep 0.1; done; rm -rf "$2"'
-"""The pipe to the watcher ends with us, also when we are killed: then it ends the server and cleans up."""
+_WATCH = """
+read -r stopped && exit
+kill -QUIT "$1"
+while grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; do sleep 0.1; done
+rm -rf "$2"
+"""
+"""The pipe to the watcher ends with us, also when we are killed: then it ends the server and cleans up.
+
+A server that has ended may stay a zombie where nobody waits for orphans, as in many containers.
+"""
 
 
 def binaries(packaged: Path = Path("/usr/lib/postgresql")) -> Path:
