@@ -1,6 +1,6 @@
 """`python -m keyturn` is the `keyturn` command."""
 
-from keyturn.cli.main import main
+from keyturn.cli.entry import main
 
 if __name__ == "__main__":
     main()

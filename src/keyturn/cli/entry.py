@@ -1,0 +1,24 @@
+"""Where the command begins.
+
+Ctrl-C before and after the work ends it without a word: nothing was begun, or all is done.
+"""
+
+import signal
+from importlib import import_module
+
+WORK = "keyturn.cli.main"
+
+
+def main() -> None:
+    """Load the command, which takes a moment, and run it. Ends the process."""
+    quietly = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if quietly:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    work = import_module(WORK)
+    if quietly:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        work.main()
+    finally:
+        if quietly:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
