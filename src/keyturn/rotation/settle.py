@@ -208,6 +208,12 @@ class Settle:
         seen_names = {name for name, _ in rotation.settling.seen} if rotation else set()
         return seen_names >= {consumer.name for consumer in self._parts.consumers}
 
+    def _everyone_shown(self) -> bool:
+        """Whether all have moved and none was merely waited for: such a one may be whoever is left."""
+        rotation = self._log.rotation
+        shown = all(rule.reports and rule.name not in rotation.excused for rule in rotation.plan.consumers)
+        return shown and self._everyone_seen()
+
     def _missing(self, picture: Picture) -> list[str]:
         version = self._target.version
         lines = [_instance(picture.consumer, one) for one in picture.instances if not one.runs_on(version)]
@@ -225,7 +231,7 @@ class Settle:
         said = names == self._held or (since is not None and since < NAMED_AGAIN)
         if late and names and not said and self.under_way():
             self._held, self._held_at = names, now
-            undeclared = self._everyone_seen()
+            undeclared = self._everyone_shown()
             who = "of no declared consumer use the old credential" if undeclared else "still on the old version"
             held = Held(self._log.rotation.id, f"{len(names)} {who}", "deadline", self.holdouts, undeclared)
             self._log.append(held)

@@ -90,6 +90,21 @@ def test_a_session_of_somebody_undeclared_holds_the_rotation(bench: Bench) -> No
     assert bench.engine().advance(20).status == "closed"
 
 
+def test_who_was_only_waited_for_may_be_the_one_that_is_left(bench: Bench) -> None:
+    """A session on the old credential is not called undeclared while a declared consumer was waited for, not shown."""
+    current = bench.engine().state().current
+    assert current is not None
+    bench.target.log_in(bench.store.read(NAME, current.version), application="a consumer without reports")
+    bench.policy = replace(bench.policy, deadline=0.1)
+    bench.consumers = (*bench.consumers, FakeConsumer("lost", [], expected=2))
+    engine = bench.engine()
+    engine.begin("bench")
+    engine.excuse("lost", "9999-12-01T00:00:00.000Z", "it cannot report")
+    assert engine.advance(0.4).status == "waiting"
+    held = [record.data for record in bench.journal.read(NAME) if record.kind == "rotation.held"]
+    assert {one["undeclared"] for one in held} == {False}
+
+
 def test_a_rejection_reverts_and_nobody_fails(bench: Bench) -> None:
     """If an instance cannot use the new version, the old one becomes current again and the new one is refused."""
     old = bench.store.current(NAME)
