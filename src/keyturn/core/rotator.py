@@ -67,12 +67,16 @@ class SlotLook:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody at the target who uses a credential: where from, as what, since when (RFC 3339)."""
+    """Somebody at the target who uses a credential: where from, as what, since when (RFC 3339).
+
+    `pooled` is a session that a declared pooler keeps open although nobody works in it.
+    """
 
     address: str
     application: str
     since: str
     pid: int
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +133,14 @@ class Provisions(Protocol):
 
     def provision(self) -> tuple[str, ...]:
         """Create what is missing (idempotent, no credential in it); say what was done, one line each."""
+
+
+@runtime_checkable
+class Releases(Protocol):
+    """A rotator whose declared pooler keeps idle sessions of a credential that nobody uses any more."""
+
+    releases: bool
+    """Whether the manifest allows to end them."""
+
+    def release(self, slot: str, fence: int) -> int:
+        """End the pooler's idle sessions of the slot, and no other; return how many they were."""
