@@ -182,12 +182,12 @@ class FakeRotator:
 
     kind = "fake"
     shape = Shape.OUTSIDE
-    overlap = Overlap.TWO_CREDENTIALS
     fenced = True
 
     def __init__(self, target: FakeTarget) -> None:
         self.target = target
         self.slots = target.slots
+        self.overlap = Overlap.TWO_CREDENTIALS if len(self.slots) > 1 else Overlap.NONE
 
     def slot_of(self, bundle: Bundle) -> str:
         """The slot that the bundle names. Raises Conflict for any other."""

@@ -15,8 +15,8 @@ from keyturn.testing.rotator_contract import CASES, Bench, Broken, Case
 class FakeBench:
     """A bench over a target in memory."""
 
-    def __init__(self) -> None:
-        self.target = FakeTarget()
+    def __init__(self, slots: tuple[str, ...] = ("a", "b")) -> None:
+        self.target = FakeTarget(slots)
         self.rotator: Rotator = FakeRotator(self.target)
 
     @contextmanager
@@ -54,10 +54,11 @@ class FakeBench:
         return repr(self.target) + repr(vars(self.target))
 
 
+@pytest.mark.parametrize("slots", [("a", "b"), ("a",)], ids=["two", "single"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_contract(case: Case) -> None:
-    """The fake rotator keeps every case of the rotator contract."""
-    case(FakeBench())
+def test_contract(case: Case, slots: tuple[str, ...]) -> None:
+    """The fake rotator keeps every case of the rotator contract, with two slots and with one."""
+    case(FakeBench(slots))
 
 
 class Forgetful(FakeRotator):

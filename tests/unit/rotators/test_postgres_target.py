@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.core.errors import Conflict, NotFound, Unsupported, UsageError
-from keyturn.core.rotator import Provisions, Rotator
+from keyturn.core.rotator import Overlap, Provisions, Rotator
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres import Postgres
 from keyturn.rotators.postgres.effect import log_in_with
@@ -37,6 +37,17 @@ def test_is_a_rotator() -> None:
     made: Rotator = rotator()
     assert isinstance(made, Provisions)
     assert made.slots == ("clo_a", "clo_b")
+    assert made.overlap is Overlap.TWO_CREDENTIALS
+
+
+def test_one_role_is_single_slot() -> None:
+    """A target with one role has one slot and no overlap, and says so to whoever names another."""
+    made = rotator(roles=["clo_a"])
+    assert (made.slots, made.overlap) == (("clo_a",), Overlap.NONE)
+    with pytest.raises(Conflict, match=r"does not belong to clo_a$"):
+        made.slot_of(Bundle({"username": "clo_b", "password": "unused"}))
+    with pytest.raises(NotFound, match=r"only clo_a$"):
+        made.generate("clo_b")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +73,8 @@ def test_is_a_rotator() -> None:
         {"owner_role": "PUBLIC"},
         {"owner_role": "none"},
         {"owner_role": ""},
-        {"roles": ["clo_a"]},
+        {"roles": []},
+        {"roles": ["clo"]},
         {"roles": ["clo_a", "clo_a"]},
         {"roles": ["clo_a", "clo_b", "clo_c"]},
         {"roles": ["clo_a", 'x"; drop']},

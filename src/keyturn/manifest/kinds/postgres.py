@@ -1,4 +1,4 @@
-"""[secrets.NAME] kind = "postgres": two log-in roles that take turns, members of one owner role."""
+"""[secrets.NAME] kind = "postgres": two log-in roles that take turns, or one; members of one owner role."""
 
 import re
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ Role = Annotated[str, *shape(_role, "^[A-Za-z_][A-Za-z0-9_$.@-]{0,62}$", example
 class Target(Tls):
     """The database, its roles, and the secret that may change them.
 
-    `hosts` has the primary and its standbys; `roles` the two that take turns; `owner_role` has no
-    log-in and owns everything.
+    `hosts` has the primary and its standbys; `roles` the two that take turns, or the only one;
+    `owner_role` has no log-in and owns everything.
     """
 
     hosts: AtLeastOne[Host]
@@ -36,9 +36,9 @@ class Target(Tls):
     owner_role: Role
     """Role without log-in that owns everything."""
     roles: AtLeastOne[Role]
-    """The two log-in roles that take turns."""
+    """The two log-in roles that take turns, or one: single-slot, with a gap at each rotation."""
     admin: Name
-    """A secret of Keyturn's own: the role that may change the two."""
+    """A secret of Keyturn's own: the role that may change them."""
     deadline: PositiveDuration = 15.0
     """For one connection with all that is asked on it."""
 
@@ -49,12 +49,12 @@ class Target(Tls):
         return tuple((host.strip("[]"), int(port)) for host, _, port in parts)
 
     def flaws(self) -> Iterator[Flaw]:
-        """Roles that are not two, not distinct, or the owner."""
+        """Roles that are more than two, not distinct, or the owner."""
         yield from super().flaws()
-        if len(self.roles) != 2 or len(set(self.roles)) != 2:  # noqa: PLR2004 -- a pair
-            yield Flaw(("roles",), "not two distinct roles", 'write two such as ["clo_a", "clo_b"]')
+        if len(self.roles) > 2 or len(set(self.roles)) != len(self.roles):  # noqa: PLR2004 -- a pair
+            yield Flaw(("roles",), "not one role or two distinct ones", 'write two such as ["clo_a", "clo_b"]')
         if self.owner_role in self.roles:
-            yield Flaw(("owner_role",), "the owner role is one of the roles that take turns", "it needs its own name")
+            yield Flaw(("owner_role",), "the owner role is one of the log-in roles", "it needs its own name")
         if len({host.lower() for host in self.hosts}) != len(self.hosts):
             yield Flaw(("hosts",), "a host is named twice", "name each once")
 
@@ -76,5 +76,5 @@ class Options(SecretTable):
 
     @property
     def admins(self) -> tuple[tuple[str, str], ...]:
-        """The role that may change the two."""
+        """The role that may change them."""
         return (("admin", self.target.admin),)

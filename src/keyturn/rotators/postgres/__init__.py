@@ -1,4 +1,4 @@
-"""PostgreSQL: two log-in roles that take turns, members of one owner role that owns everything."""
+"""PostgreSQL: two log-in roles that take turns, or one, members of one owner role that owns everything."""
 
 from keyturn.rotators.postgres.rotator import Postgres
 

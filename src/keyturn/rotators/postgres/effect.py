@@ -103,4 +103,4 @@ def lock(session: Session, role: str) -> None:
 def foreign(role: str, stored: Mark | None) -> Conflict:
     """The role is not ours; nothing is ever taken over silently."""
     whose = f"belongs to {stored.service} {stored.environment} {stored.secret}" if stored else "was not made by Keyturn"
-    return Conflict(f"role {role} {whose}", "name two other roles in the manifest; existing ones are not taken over")
+    return Conflict(f"role {role} {whose}", "name other roles in the manifest; existing ones are not taken over")

@@ -44,7 +44,7 @@ _STANDBY = "SELECT pg_is_in_recovery()"
 
 
 class Postgres:
-    """Two log-in roles of one cluster, used in turn.
+    """Two log-in roles of one cluster, used in turn; or one, whose password is replaced (single-slot).
 
     Args:
         admin: reads the admin bundle (`username`, `password`) anew for each connection.
@@ -55,7 +55,6 @@ class Postgres:
 
     kind = "postgres"
     shape = Shape.OUTSIDE
-    overlap = Overlap.TWO_CREDENTIALS
     fenced = True
 
     def __init__(  # noqa: PLR0913  # the options of a manifest's table, one by one
@@ -91,6 +90,7 @@ class Postgres:
             probe=probe,
         )
         self.slots = self._target.roles
+        self.overlap = Overlap.TWO_CREDENTIALS if len(self.slots) > 1 else Overlap.NONE
         self._read_admin = admin
         self._connect = connect
         self._watching: dict[Server, Session] = {}
@@ -105,7 +105,7 @@ class Postgres:
         for slot in self.slots:
             if bundle.get("username") == SecretValue(slot):
                 return slot
-        raise Conflict(f"the bundle belongs to neither {self.slots[0]} nor {self.slots[1]}")
+        raise Conflict(f"the bundle does not belong to {' or '.join(self.slots)}")
 
     def generate(self, slot: str) -> Bundle:
         """A new password for the slot, of 40 random letters and digits."""
@@ -139,6 +139,8 @@ class Postgres:
 
     def apply(self, bundle: Bundle, fence: int) -> None:
         """Let the role log in with the bundle's password; only its SCRAM verifier goes to the server.
+
+        The password that the role had before is refused from then on. Open sessions stay.
 
         Raises:
             FenceLost, Conflict, NotFound, OutcomeUnknown, Unavailable, Denied, Unsupported: see `Effect`.
@@ -175,13 +177,13 @@ class Postgres:
         return Sample(tuple(seen), nodes, tuple(sorted(blind)))
 
     def provision(self) -> tuple[str, ...]:
-        """Create owner role and both log-in roles, without a password, where they are missing."""
+        """Create owner role and log-in roles, without a password, where they are missing."""
         with closing(self._primary()) as session:
             return provision(session, self._target)
 
     def _check(self, slot: str) -> None:
         if slot not in self.slots:
-            raise NotFound(f"there is no slot {slot!r:.80}, only {self.slots[0]} and {self.slots[1]}")
+            raise NotFound(f"there is no slot {slot!r:.80}, only {' and '.join(self.slots)}")
 
     def _admin(self, server: Server) -> Session:
         try:

@@ -7,7 +7,7 @@ from keyturn.core.errors import UsageError
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.system.postgres import SSL_MODES, Server
 
-SLOTS = 2
+MOST_ROLES = 2
 _NAME_BYTES = 63
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]*", re.ASCII)
 _RESERVED = re.compile(r"pg_.*|public|none|current_role|current_user|session_user", re.IGNORECASE)
@@ -24,7 +24,7 @@ class Target:
         hosts: the servers of one cluster as (host, port): one primary, any number of its replicas.
         dbname: the database that the consumers use.
         owner_role: the NOLOGIN role that owns everything and that every session becomes.
-        roles: the two log-in roles.
+        roles: the two log-in roles that take turns, or the only one.
         sslmode, sslrootcert: as in libpq; never `allow` or `prefer`.
         connect_timeout: seconds for one log-in.
         deadline: seconds for one connection with all that is asked on it.
@@ -52,8 +52,10 @@ class Target:
     def __post_init__(self) -> None:
         for role in (self.owner_role, *self.roles):
             _check_role(role)
-        if len(self.roles) != SLOTS or len({self.owner_role, *self.roles}) != 1 + SLOTS:
-            raise UsageError("owner_role and the two roles must be three different roles")
+        if not 1 <= len(self.roles) <= MOST_ROLES:
+            raise UsageError(f"a target has one role or two, not {len(self.roles)}")
+        if len({self.owner_role, *self.roles}) != 1 + len(self.roles):
+            raise UsageError("owner_role and each of the roles must be different roles")
         _check_hosts(self.hosts)
         _check_dbname(self.dbname)
         if self.sslmode not in SSL_MODES:
