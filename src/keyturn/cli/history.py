@@ -47,7 +47,8 @@ def _summary(report: Report) -> str:
     took = f" in {format_duration(report.duration_ms / 1000)}" if report.duration_ms is not None else ""
     versions = f"{report.old_version or 'nothing'} → {report.new_version or 'nothing'}"
     death = f", the old one {report.death}" if report.death else ""
-    return f"{report.started}  rotation {report.id} ({report.trigger})  {report.outcome}{took}  {versions}{death}"
+    gap = f", gap {format_duration(report.gap_ms / 1000)}" if report.gap_ms is not None else ""
+    return f"{report.started}  rotation {report.id} ({report.trigger})  {report.outcome}{took}  {versions}{death}{gap}"
 
 
 def _details(report: Report) -> Iterator[str]:

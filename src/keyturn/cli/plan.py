@@ -85,7 +85,7 @@ def _data(plan: Plan, unsafe: tuple[str, ...]) -> dict[str, Any]:
         "overlap": str(plan.overlap),
         "fenced": plan.fenced,
         "window_ms": round(plan.window * 1000),
-        "gap_ms": round(plan.gap * 1000),
+        "gap_ms": None if plan.gap is None else round(plan.gap * 1000),
         "consumers": [
             {"consumer": rule.name, "reports": rule.reports, "evidence": rule.grade if rule.reports else "waited"}
             for rule in plan.consumers
@@ -96,6 +96,14 @@ def _data(plan: Plan, unsafe: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def _overlap(plan: Plan) -> Iterator[str]:
+    if plan.gap == 0.0:
+        yield f"  both credentials work for at least {format_duration(plan.window)}"
+    else:
+        last = f"last time {format_duration(plan.gap)}" if plan.gap else "not measured yet"
+        yield f"  single-slot: while the change is on its way to the consumers no log-in succeeds ({last})"
+
+
 def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[str]:
     leaving = f"from slot {plan.leaving} to slot {plan.slot}" if plan.leaving else f"into slot {plan.slot}"
     yield f"{plan.secret} ({plan.kind}): {leaving}, overlap {plan.overlap}"
@@ -103,9 +111,7 @@ def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[
         yield f"  a rotation is open, another one would wait for it: {plan.open_rotation}"
     for number, step in enumerate(plan.steps, 1):
         yield f"  {number:2}. {label(step)}"
-    yield f"  both credentials work for at least {format_duration(plan.window)}"
-    if plan.gap:
-        yield f"  single slot: no credential works for about {format_duration(plan.gap)}; who re-reads then heals"
+    yield from _overlap(plan)
     for rule in plan.consumers:
         expect = manifest.consumers[rule.name].expect
         how = f"all must show that they moved ({rule.grade})" if rule.reports else "waited for, not shown"

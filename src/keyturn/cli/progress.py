@@ -44,6 +44,8 @@ class Steps:
                 line = f"✓ {label(self.doing)} {self._took()}"
             case events.Probed(purpose=purpose, answer=answer, detail=detail):
                 line = f"✓ {label(purpose)}: {answer}{f', {detail}' if detail else ''} {self._took()}"
+            case events.DisuseObserved(pooled=pooled) if pooled:
+                line = f"· the pooler keeps {pooled} idle sessions of the old credential"
             case events.DisuseObserved(samples=samples, largest_gap_ms=gap):
                 line = f"· 0 sessions seen in {samples} samples, largest gap {gap} ms" if samples else None
         return line or _trouble(fact)

@@ -45,6 +45,8 @@ class Ended:
             words += (
                 f"; version {self.report.new_version} is current, {DEATHS.get(self.report.death, self.report.death)}"
             )
+            if self.report.gap_ms is not None:
+                words += f"; log-ins failed for at most {format_duration(self.report.gap_ms / 1000)} (single-slot)"
         return words
 
     @property

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from keyturn.core.consumer import Delivery
-from keyturn.core.errors import Corrupt, Disabled, NotAvailable, NotFound
-from keyturn.core.rotator import Answer, Probe
+from keyturn.core.errors import Corrupt, Disabled, NotAvailable, NotFound, Unsupported
+from keyturn.core.rotator import Answer, Probe, Releases
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version
 from keyturn.rotation.events import Done, Fact, Probed, Promoted, Retired, Sent, Staged
 from keyturn.rotation.log import Log
 from keyturn.rotation.machine import CANDIDATE, IDLE, IN_USE
-from keyturn.rotation.orders import family
+from keyturn.rotation.orders import family, leaving_slot
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.state import Stored
 
@@ -57,6 +57,7 @@ class Effects:
             "promote": self._promote,
             "demote": self._demote,
             "deliver": self._deliver,
+            "release": self._release,
             "disable:old": self._disable,
             "disable:new": self._disable,
             "retire:old": self._retire,
@@ -126,6 +127,16 @@ class Effects:
             consumer.deliver(Delivery(parts.name, target.version, bundle, self._log.fence(intent), views))
             self._log.append(Sent(rotation.id, consumer.name, target.version, intent))
         return Done(rotation.id, step, intent)
+
+    def _release(self, step: str, intent: int) -> Fact:
+        rotation, rotator = self._log.rotation, self._parts.rotator
+        slot = leaving_slot(rotation)
+        if slot is None or not isinstance(rotator, Releases) or not rotator.releases:
+            raise Unsupported(
+                "the manifest no longer lets a pooler's sessions be ended", "put the option back, or keyturn excuse"
+            )
+        ended = rotator.release(slot, self._log.fence(intent))
+        return Done(rotation.id, step, intent, f"{ended} idle sessions of the pooler ended")
 
     def _disable(self, step: str, intent: int) -> Fact:
         rotation = self._log.rotation

@@ -20,7 +20,7 @@ from keyturn.core.agreement import Agreement
 from keyturn.core.clock import Clock, rfc3339
 from keyturn.core.errors import AdapterError, Conflict, FenceLost, Incomplete, OutcomeUnknown, Refused
 from keyturn.core.ids import uuid7
-from keyturn.core.rotator import Answer, Overlap, Shape
+from keyturn.core.rotator import Answer, Overlap, Releases, Shape
 from keyturn.journal.record import Journal
 from keyturn.rotation import events
 from keyturn.rotation.effects import Effects
@@ -106,17 +106,19 @@ class Engine:
     def draft(self, trigger: str) -> Planned:
         """What `begin` would plan now; writes nothing."""
         current = self._log.state.current
-        slots = self.parts.rotator.slots
-        slot = next(slot for slot in slots if current is None or slot != current.slot)
-        policy = self.parts.policy
+        rotator, policy = self.parts.rotator, self.parts.policy
+        single = rotator.overlap is Overlap.NONE
+        slot = next(slot for slot in rotator.slots if single or current is None or slot != current.slot)
         proof = policy.proof or {}
         return Planned(
             rotation=uuid7(),
             slot=slot,
             attempt=uuid7(),
-            shape=self.parts.rotator.shape,
+            shape=rotator.shape,
             trigger=trigger,
-            window_ms=int(policy.window * 1000),
+            window_ms=0 if single else int(policy.window * 1000),
+            overlap=rotator.overlap,
+            releases=isinstance(rotator, Releases) and rotator.releases and not single,
             on_reject=policy.on_reject,
             consumers=tuple(
                 ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
@@ -340,7 +342,8 @@ class Engine:
             return Outcome("reverted", rotation.id, "the old version is current again, the new one is dead")
         assert rotation.new is not None
         was = rotation.old.version if rotation.old else None
-        self._log.append(events.Closed(rotation.id, rotation.new.version, was, death_of(rotation)))
+        gap_ms = self._log.gap_ms() if rotation.single else None
+        self._log.append(events.Closed(rotation.id, rotation.new.version, was, death_of(rotation), gap_ms))
         return Outcome("closed", rotation.id)
 
     # --- decisions and faults ----------------------------------------------------------------
@@ -391,4 +394,4 @@ class Engine:
 
 def available(overlap: Overlap, shape: Shape) -> bool:
     """Whether this version's engine can perform rotations of that kind."""
-    return overlap is not Overlap.NONE and shape is Shape.OUTSIDE
+    return overlap is not Overlap.GRACE_PERIOD and shape is Shape.OUTSIDE

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from keyturn.core.errors import Corrupt
-from keyturn.core.rotator import Shape
+from keyturn.core.rotator import Overlap, Shape
 from keyturn.journal.record import Event
 
 
@@ -48,7 +48,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A rotation begins, or turns: abort and revert are a new plan for the same rotation."""
+    """A rotation begins, or turns: abort and revert are a new plan for the same rotation.
+
+    `releases`: a pooler's idle sessions of the credential that is left may be ended.
+    """
 
     KIND: ClassVar[str] = "rotation.planned"
     rotation: str
@@ -60,6 +63,8 @@ class Planned:
     reason: str = ""
     window_ms: int = 0
     copies: bool = False
+    overlap: Overlap = Overlap.TWO_CREDENTIALS
+    releases: bool = False
     on_reject: str = "revert"
     consumers: tuple[ConsumerRule, ...] = ()
 
@@ -87,12 +92,13 @@ class Intended:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The effect of that intent was seen to have happened."""
+    """The effect of that intent was seen to have happened; `detail` says what it met."""
 
     KIND: ClassVar[str] = "rotation.done"
     rotation: str
     effect: str
     intent: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class DisuseObserved:
-    """The target was watched: nobody used the slot from `quiet_from` to `to`, as far as samples tell."""
+    """The target was watched: nobody used the slot from `quiet_from` to `to`, as far as samples tell.
+
+    `pooled` are the idle sessions of a declared pooler that were seen: nobody works in them.
+    """
 
     KIND: ClassVar[str] = "disuse.observed"
     rotation: str
@@ -221,6 +230,7 @@ class DisuseObserved:
     largest_gap_ms: int = 0
     nodes: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
+    pooled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +285,18 @@ class Aborted:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The rotation ended on the new version; `death` says how sure the end of the old one is."""
+    """The rotation ended on the new version; `death` says how sure the end of the old one is.
+
+    `gap_ms` is for how long no delivered credential worked, where one slot holds only one: from the
+    moment the change was announced until the new version lay where it is read.
+    """
 
     KIND: ClassVar[str] = "rotation.closed"
     rotation: str
     version: str
     was: str | None = None
     death: str | None = None
+    gap_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ def explained(state: Secret, found: Found) -> bool:
 
 def _slots(rotation: Rotation, found: Found) -> bool:
     fresh, applied = found.enabled(rotation.plan.slot), "apply" in rotation.done
+    if rotation.single:
+        return fresh  # who may log in there is asked before the target is told, and after
     if rotation.direction is Direction.FORWARD:
         new = fresh if applied else (not fresh or "apply" in rotation.intended)
     else:

@@ -13,6 +13,7 @@ _LABELS = {
     "copy": "writing the derived copies",
     "reverify:new": "logging in with the new one again",
     "deliver": "delivering to consumers",
+    "release": "ending the pooler's idle sessions",
     "settle": "moving consumers",
     "outlive": "waiting until nothing made with the old one is left",
     "control:old": "checking that the old one still works",

@@ -71,8 +71,9 @@ class Log:
     """The stream of one secret, and its fold.
 
     Every event is checked by the machine before it is written, so that the journal never holds one
-    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on, `attempts`
-    and `intents` (fence to effect) the marks by which our own work is known again.
+    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on, `applied` is when
+    the target was told first, `attempts` and `intents` (fence to effect) are the marks by which our own
+    work is known again.
     """
 
     def __init__(self, journal: Journal, stream: str, listener: Listener = silent) -> None:
@@ -82,6 +83,7 @@ class Log:
         self.state = Secret()
         self.seq = 0
         self.planned: Moment | None = None
+        self.applied: Moment | None = None
         self.delivered: Moment | None = None
         self.ended: Moment | None = None
         self.attempts: set[str] = set()
@@ -142,6 +144,13 @@ class Log:
         until = self._excuses.get(consumer)
         return until is not None and now.wall >= parse_rfc3339(until)
 
+    def gap_ms(self) -> int | None:
+        """Milliseconds between telling the target and the last delivery; None where a clock step lies between."""
+        if self.applied is None or self.delivered is None:
+            return None
+        passed = self.applied.elapsed(self.delivered)
+        return None if passed is None else round(passed * 1000)
+
     @property
     def rotation(self) -> Rotation:
         """The open rotation. Call it only where one is open."""
@@ -157,13 +166,15 @@ class Log:
             expected = record.data["expected"]
             self._lost += expected["seq"] - record.data["found"]["seq"] if expected else UNKNOWN_LOSS
         if isinstance(fact, Planned):
-            self.planned, self.delivered = record.moment(), None
+            self.planned, self.applied, self.delivered = record.moment(), None, None
             self.attempts.add(fact.attempt)
             self._excuses.clear()
         elif isinstance(fact, Excused):
             self._excuses[fact.consumer] = fact.until
         elif isinstance(fact, Intended):
             self.intents[self.fence(record.seq)] = fact.effect
+            if fact.effect == "apply":
+                self.applied = self.applied or record.moment()
         elif isinstance(fact, Done) and family(fact.effect) == "deliver":
             self.delivered = record.moment()
         elif isinstance(fact, Closed | Aborted | Reverted):

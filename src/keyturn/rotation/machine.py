@@ -7,14 +7,17 @@ not in the stream. The orders (docs/adr/0007, DESIGN "A rotation"):
 outside target, forward
     look:stage → stage → look:apply → apply → verify:new, verify:old → promote → copy → reverify:new
     → deliver → settle → control:old → disable:old → death:new, death:old, death:again → retire:old → end
+outside target with one slot, forward
+    stage → control:old → apply → verify:new → promote → copy → deliver → reverify:new → settle
+    → death:new, death:old, death:again → retire:old → end
 fleet, forward
     for each of accept, use, drop: stage → promote → copy → deliver → settle;
     after use also outlive; at the end death:old → retire:old → end
 a first version
     as above up to deliver, without the probes of an old one: nothing is left behind, so nobody is waited for
-abort (until promote's intent)
+abort (until promote's intent; with one slot until apply's)
     if the target may have been touched: disable:new → refused:new; then withdraw → end
-revert (from promote's intent until disable:old's)
+revert (from promote's intent until disable:old's; with one slot never)
     demote → copy → withdraw → deliver → settle → kept:old → disable:new → refused:new → end
 
 Rules that hold in every order:
@@ -23,6 +26,8 @@ Rules that hold in every order:
 * An effect whose answer is missing is done again under a new intent, never assumed.
 * Settling needs, of every consumer, a complete observation with all instances on the version; then
   a quiet window at the target; then the same instances once more. Any other picture starts it anew.
+* Where a pooler keeps idle sessions of what is left, and the manifest lets them be ended, `release` comes before the
+  settle that they would hold; it is done again while they come back.
 * `withdraw` stands before anything that ends the new version in a revert, so that a late promote of it is refused
   by the store. (An abort comes before promote's intent: no promote can be late.)
 * A store does not switch its current version off. Where it answers so, a promote came late: it is undone first.
@@ -117,6 +122,18 @@ _VERDICTS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """What an answer does to the rotation. Anything that is not listed is no proof: the step stays open."""
 
+_SINGLE: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("verify:new", Answer.REFUSED): _AGAIN,
+        ("verify:new", Answer.UNUSABLE): "",
+        ("reverify:new", Answer.REFUSED): _AGAIN,
+        ("reverify:new", Answer.UNUSABLE): "",
+        ("death:new", Answer.REFUSED): _AGAIN,
+        ("death:again", Answer.REFUSED): _AGAIN,
+    }
+)
+"""With one slot there is no way back once the target was told: what it forgot it is told again."""
+
 _PROOFS: Mapping[str, tuple[type[Fact], ...]] = MappingProxyType(
     {
         "stage": (Staged,),
@@ -129,6 +146,7 @@ _PROOFS: Mapping[str, tuple[type[Fact], ...]] = MappingProxyType(
 """The shape of event that proves an effect; a `Done` for all others. Nothing to withdraw is a `Done`, too."""
 
 _REDO: Mapping[str, str] = MappingProxyType({"death:old": "disable:old", "refused:new": "disable:new"})
+"""The effect that an answer shows not to have been followed; with one slot it is always `apply`."""
 
 _LEGAL_END: Mapping[type[Fact], Direction] = MappingProxyType(
     {Closed: Direction.FORWARD, Aborted: Direction.ABORT, Reverted: Direction.REVERT}
@@ -175,6 +193,7 @@ def _planned(secret: Secret, fact: Planned) -> Secret:
         pending=None,
         settling=Settling(),
         tries=0,
+        releases=0,
         turn=None,
         stopped="",
     )
@@ -191,7 +210,8 @@ def _excused(secret: Secret, fact: Excused) -> Secret:
 def _ended(secret: Secret, rotation: Rotation, fact: Closed | Aborted | Reverted, seq: int) -> Secret:
     if _LEGAL_END[type(fact)] is not rotation.direction or current_step(rotation) is not None or rotation.turn:
         raise illegal(fact, seq)
-    return Secret(current=secret.current, rotation=None, closed=secret.closed + 1)
+    gap_ms = fact.gap_ms if isinstance(fact, Closed) else secret.gap_ms
+    return Secret(current=secret.current, rotation=None, closed=secret.closed + 1, gap_ms=gap_ms)
 
 
 def _claimed(rotation: Rotation, seq: int, fact: Claimed) -> Rotation:
@@ -251,17 +271,23 @@ def _promoted_again(rotation: Rotation) -> Rotation:
 def _probed(rotation: Rotation, seq: int, fact: Probed) -> Rotation:
     if fact.purpose != current_step(rotation):
         raise illegal(fact, seq)
-    verdict = _VERDICTS.get((fact.purpose, fact.answer), "")
+    verdict = _verdict(rotation, fact)
     if verdict == _OK:
         return replace(rotation, done=(*rotation.done, fact.purpose))
     why = f"{fact.purpose} answered {fact.answer}" + (f" ({fact.detail})" if fact.detail else "")
     if verdict == _AGAIN and rotation.tries < MAX_TRIES:
-        redo = _REDO.get(fact.purpose, "")
+        redo = "apply" if rotation.single else _REDO.get(fact.purpose, "")
         cut = rotation.done.index(redo) if redo in rotation.done else len(rotation.done)
         return replace(rotation, done=rotation.done[:cut], tries=rotation.tries + 1)
     if verdict == _ABORT or (verdict == _REVERT and may_revert(rotation)):
         return replace(rotation, turn=(verdict, why))
     return replace(rotation, turn=(_DRIFT, why)) if verdict else rotation
+
+
+def _verdict(rotation: Rotation, fact: Probed) -> str:
+    answered = (fact.purpose, fact.answer)
+    verdict = _VERDICTS.get(answered, "")
+    return _SINGLE.get(answered, verdict) if rotation.single else verdict
 
 
 def _rejected(rotation: Rotation, seq: int, fact: Rejected) -> Rotation:

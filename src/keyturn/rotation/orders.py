@@ -17,7 +17,9 @@ def steps(rotation: Rotation) -> tuple[str, ...]:
             return _abort(rotation)
         case Direction.REVERT:
             return _revert(rotation)
-    return _fleet(rotation) if rotation.plan.shape is Shape.FLEET else _outside(rotation)
+    if rotation.plan.shape is Shape.FLEET:
+        return _fleet(rotation)
+    return _single(rotation) if rotation.single else _outside(rotation)
 
 
 def _copy(rotation: Rotation, suffix: str = "") -> tuple[str, ...]:
@@ -31,12 +33,22 @@ def _outside(rotation: Rotation) -> tuple[str, ...]:
         *("look:stage", "stage", "look:apply", "apply", "verify:new"),
         *(("verify:old",) if replaces else ()),
         *("promote", *_copy(rotation), "reverify:new", "deliver"),
-        *(_ending() if replaces else ()),
+        *((*_settle(rotation), "control:old", "disable:old", *_DEATH, "retire:old") if replaces else ()),
     )
 
 
-def _ending() -> tuple[str, ...]:
-    return ("settle", "control:old", "disable:old", "death:new", "death:old", "death:again", "retire:old")
+def _single(rotation: Rotation) -> tuple[str, ...]:
+    # `apply` ends the old credential, and until `deliver` nothing that is delivered works: what could be asked
+    # before stands before, and what can wait comes after.
+    gap = ("apply", "verify:new", "promote", *_copy(rotation), "deliver")
+    return ("stage", "control:old", *gap, "reverify:new", "settle", *_DEATH, "retire:old")
+
+
+_DEATH = ("death:new", "death:old", "death:again")
+
+
+def _settle(rotation: Rotation) -> tuple[str, ...]:
+    return ("release", "settle") if rotation.releases else ("settle",)
 
 
 def _fleet(rotation: Rotation) -> tuple[str, ...]:
@@ -56,7 +68,7 @@ def _abort(rotation: Rotation) -> tuple[str, ...]:
 
 
 def _revert(rotation: Rotation) -> tuple[str, ...]:
-    back = ("demote", *_copy(rotation), "withdraw", "deliver", "settle")
+    back = ("demote", *_copy(rotation), "withdraw", "deliver", *_settle(rotation))
     if rotation.plan.shape is Shape.FLEET:
         return back
     return (*back, "kept:old", "disable:new", "refused:new")
@@ -72,7 +84,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         **dict.fromkeys(("look:stage", "look:apply"), Kind.LOOK),
         **dict.fromkeys(("stage", "apply", "promote", "copy", "deliver", "demote", "withdraw"), Kind.EFFECT),
-        **dict.fromkeys(("disable:old", "disable:new", "retire:old"), Kind.EFFECT),
+        **dict.fromkeys(("disable:old", "disable:new", "retire:old", "release"), Kind.EFFECT),
         **dict.fromkeys(("verify:new", "verify:old", "reverify:new", "control:old", "kept:old"), Kind.PROBE),
         **dict.fromkeys(("death:new", "death:old", "death:again", "refused:new"), Kind.PROBE),
         "settle": Kind.SETTLE,
@@ -87,13 +99,14 @@ def current_step(rotation: Rotation) -> str | None:
 
 
 def may_abort(rotation: Rotation) -> bool:
-    """Whether nobody outside can have been told of the new version yet."""
-    return rotation.direction is Direction.FORWARD and not _intended(rotation, "promote")
+    """Whether nobody outside can have been told of the new version yet, and the old one still works."""
+    last = "apply" if rotation.single else "promote"
+    return rotation.direction is Direction.FORWARD and not _intended(rotation, last)
 
 
 def may_revert(rotation: Rotation) -> bool:
     """Whether the old version can become current again: promoted or about to be, and not yet being ended."""
-    if rotation.direction is not Direction.FORWARD or rotation.old is None:
+    if rotation.direction is not Direction.FORWARD or rotation.old is None or rotation.single:
         return False
     point_of_no_return = "promote:use" if rotation.plan.shape is Shape.FLEET else "disable:old"
     return _intended(rotation, "promote") and point_of_no_return not in rotation.intended
@@ -105,7 +118,7 @@ def _intended(rotation: Rotation, effect: str) -> bool:
 
 def leaving_slot(rotation: Rotation) -> str | None:
     """The slot that nobody may use any more when the settle ends; None where none is left."""
-    if rotation.plan.shape is Shape.FLEET:
+    if rotation.plan.shape is Shape.FLEET or rotation.single:
         return None
     if rotation.direction is Direction.REVERT:
         return rotation.plan.slot

@@ -13,8 +13,9 @@ from keyturn.rotation.state import Rotation, Secret
 class Plan:
     """A rotation that was not begun.
 
-    `window` is the minimum overlap in seconds, `gap` the seconds during which no credential works
-    (0.0 where old and new overlap), `notes` what a person should know before saying yes.
+    `window` is the minimum overlap in seconds, `gap` the seconds during which no delivered credential
+    works (0.0 where old and new overlap, None where that was not measured yet), `notes` what a person
+    should know before saying yes.
     """
 
     secret: str
@@ -28,7 +29,7 @@ class Plan:
     consumers: tuple[ConsumerRule, ...]
     on_reject: str
     open_rotation: str | None = None
-    gap: float = 0.0
+    gap: float | None = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -44,6 +45,7 @@ def preview(parts: Parts, state: Secret, planned: Planned) -> Plan:
         overlap=parts.rotator.overlap,
         fenced=parts.rotator.fenced,
         window=planned.window_ms / 1000,
+        gap=_gap(state) if planned.overlap is Overlap.NONE and state.current else 0.0,
         consumers=planned.consumers,
         on_reject=planned.on_reject,
         open_rotation=state.rotation.id if state.rotation else None,
@@ -51,10 +53,24 @@ def preview(parts: Parts, state: Secret, planned: Planned) -> Plan:
     )
 
 
+def _gap(state: Secret) -> float | None:
+    """Seconds that the last rotation took from telling the target to the delivery."""
+    return None if state.gap_ms is None else state.gap_ms / 1000
+
+
 def _notes(parts: Parts, state: Secret, planned: Planned) -> tuple[str, ...]:
     notes = []
     if state.current is None:
         notes.append("there is no current version: this is the first, nothing is retired")
+    elif planned.overlap is Overlap.NONE:
+        notes.append(
+            "single-slot: the new credential ends the old. Until it is delivered log-ins fail, and a consumer heals "
+            "only by reading again when it is refused. There is no way back once the target was told"
+        )
+    if planned.releases:
+        notes.append(
+            "idle sessions that the pooler keeps of the old credential are ended when all consumers have moved"
+        )
     if not parts.rotator.fenced:
         notes.append("fence = none: a late effect is found and put right by reconcile, not refused by the target")
     if not parts.store.cas:

@@ -101,6 +101,7 @@ class Report:
     probes: tuple[Asked, ...] = ()
     faults: tuple[str, ...] = ()
     death: str | None = None
+    gap_ms: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -192,7 +193,7 @@ def _changes(draft: _Draft, record: Record, fact: Fact, before: Rotation) -> dic
         case Observed():
             kept = tuple(shown for shown in report.consumers if shown.consumer != fact.consumer)
             changes = {"consumers": (*kept, _shown(fact, draft.rules, before))}
-        case DisuseObserved():
+        case DisuseObserved(pooled=0):
             changes = {"disuse": _disuse(fact)}
         case Probed():
             asked = Asked(record.time, fact.purpose, fact.subject, fact.answer, fact.detail, record.seq)
@@ -223,8 +224,8 @@ def _outcome(report: Report, record: Record, fact: Fact) -> dict[str, Any]:
     outcome = outcomes.get(type(fact))
     if outcome is None:
         return {}
-    death = fact.death if isinstance(fact, events.Closed) else None
-    return {"outcome": outcome, "death": death, **_ended(report, record)}
+    closed = {"death": fact.death, "gap_ms": fact.gap_ms} if isinstance(fact, events.Closed) else {}
+    return {"outcome": outcome, **closed, **_ended(report, record)}
 
 
 def _ended(report: Report, record: Record) -> dict[str, Any]:
@@ -248,8 +249,8 @@ def _proof(report: Report, fact: Fact) -> str:
             words = f"version {version} is current" + (f", before it {was}" if was else "")
         case events.Retired(version=version, effective=effective):
             words = f"version {version} is off" if effective else f"the store cannot switch {version} off"
-        case events.Done(intent=intent):
-            words = f"done (announced in record {intent})"
+        case events.Done(intent=intent, detail=detail):
+            words = f"{detail or 'done'} (announced in record {intent})"
         case Observed() | DisuseObserved():
             watched = report.disuse.words if report.disuse else "no slot was left"
             words = f"every consumer was seen on the version, twice; {watched}"

@@ -12,7 +12,7 @@ from keyturn.rotation.events import DisuseObserved, Held, Observed, Rejected
 from keyturn.rotation.log import Log, Picture, Watching, seen
 from keyturn.rotation.orders import current_step, leaving_slot
 from keyturn.rotation.parts import Parts
-from keyturn.rotation.settling import MAX_GAP_MS
+from keyturn.rotation.settling import MAX_GAP_MS, may_release
 
 NOT_WAITED = -1
 """Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
@@ -100,6 +100,7 @@ class Settle:
         self._held: tuple[str, ...] = ()
         self._held_at: Moment | None = None
         self._begun = log.delivered or clock.now()
+        self._strangers = False
         self.holdouts: tuple[str, ...] = ()
 
     def look(self) -> None:
@@ -109,12 +110,14 @@ class Settle:
         if not self._everyone_seen():
             # A process that moves late may still have a log-in with the old credential under way.
             self._window.void()
+        self._strangers = any(not one.pooled for one in sessions)
         self.holdouts = (*(line for picture in pictures for line in self._missing(picture)), *map(_session, sessions))
         quiet_ms = int(self._window.quiet() * 1000)
         window_ms = self._log.rotation.plan.window_ms
         self._log.listener(
             Watching(self._step, self._target.version, tuple(pictures), sessions, quiet_ms, window_ms, self.holdouts)
         )
+        self._release(sessions)
         if self.under_way() and (self._leaving is None or (not sessions and quiet_ms >= window_ms)):
             self._conclude()
         self._hold_if_late()
@@ -189,6 +192,13 @@ class Settle:
         self._window.take(self._clock.now(), sample)
         return sample.sessions
 
+    def _release(self, sessions: tuple[Session, ...]) -> None:
+        """Write down what a pooler keeps idle, where that may be ended; the machine then says so."""
+        pooled = sum(one.pooled for one in sessions)
+        rotation = self._log.state.rotation
+        if pooled and rotation is not None and self._leaving is not None and self.under_way() and may_release(rotation):
+            self._log.append(DisuseObserved(rotation.id, self._leaving, 0, 1, pooled=pooled))
+
     def _conclude(self) -> None:
         """The window is over: if everybody was seen before, write it down and look at everybody again."""
         if not self._everyone_seen():
@@ -231,8 +241,11 @@ class Settle:
         said = names == self._held or (since is not None and since < NAMED_AGAIN)
         if late and names and not said and self.under_way():
             self._held, self._held_at = names, now
-            undeclared = self._everyone_shown()
-            who = "of no declared consumer use the old credential" if undeclared else "still on the old version"
+            undeclared = self._everyone_shown() and self._strangers
+            who = "still on the old version"
+            if self._everyone_shown():
+                kept = "sessions of the old credential are kept idle by the pooler"
+                who = "of no declared consumer use the old credential" if undeclared else kept
             held = Held(self._log.rotation.id, f"{len(names)} {who}", "deadline", self.holdouts, undeclared)
             self._log.append(held)
 
@@ -243,5 +256,7 @@ def _instance(consumer: str, one: Instance) -> str:
 
 
 def _session(one: Session) -> str:
+    if one.pooled:
+        return f"at the target: {one.address} (pid {one.pid}), kept idle by the pooler, since {one.since}"
     program = one.application or "an unnamed program"
     return f"at the target: {one.address} as {program} (pid {one.pid}), since {one.since}"

@@ -15,6 +15,9 @@ from keyturn.rotation.state import Rotation, Settling
 MAX_GAP_MS = 5_000
 """A longer hole between two samples starts the quiet window anew."""
 
+MAX_RELEASES = 5
+"""A pooler that opens idle sessions again as often as this is not idle: it holds, and a person looks."""
+
 
 def illegal(fact: Fact, seq: int) -> Corrupt:
     """The error for an event that may not follow what stands before it."""
@@ -64,12 +67,27 @@ def _confirmed(rotation: Rotation, step: str, consumer: str) -> Rotation:
     return replace(rotation, settling=replace(rotation.settling, confirmed=confirmed))
 
 
+def may_release(rotation: Rotation) -> bool:
+    """Whether a pooler's idle sessions may be ended now: declared, all have moved, and it helped so far."""
+    moved = {name for name, _ in rotation.settling.seen} >= {rule.name for rule in rotation.plan.consumers}
+    return rotation.plan.releases and moved and rotation.releases < MAX_RELEASES
+
+
+def _release(rotation: Rotation) -> Rotation:
+    if not may_release(rotation):
+        return rotation
+    done = tuple(step for step in rotation.done if step != "release")
+    return replace(rotation, done=done, releases=rotation.releases + 1, settling=Settling())
+
+
 def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
     """The rotation after a watch at the target. Raises Corrupt where no settle is under way."""
     step = current_step(rotation)
     if step is None or family(step) != "settle":
         raise illegal(fact, seq)
     leaving, settling = leaving_slot(rotation), rotation.settling
+    if fact.pooled:
+        return _release(rotation)
     everyone = {name for name, _ in settling.seen} >= {rule.name for rule in rotation.plan.consumers}
     if not everyone or (leaving is not None and fact.slot != leaving):
         return rotation

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keyturn.core.rotator import Overlap
 from keyturn.rotation.events import Direction, Planned
 
 
@@ -56,7 +57,11 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """One open rotation."""
+    """One open rotation.
+
+    `tries` counts effects that were sent again because the target did not follow, `releases` how often a
+    pooler was seen to keep idle sessions of the credential that is left.
+    """
 
     id: str
     plan: Planned
@@ -71,8 +76,14 @@ class Rotation:
     settling: Settling = Settling()
     excused: frozenset[str] = frozenset()
     tries: int = 0
+    releases: int = 0
     turn: tuple[str, str] | None = None
     stopped: str = ""
+
+    @property
+    def single(self) -> bool:
+        """Whether the target holds one credential: the new one ends the old, and a gap lies between."""
+        return self.plan.overlap is Overlap.NONE and self.old is not None
 
     @property
     def new(self) -> Stored | None:
@@ -93,8 +104,9 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The fold of one secret's stream."""
+    """The fold of one secret's stream. `gap_ms` is the gap of its last rotation, where it had one."""
 
     current: Stored | None = None
     rotation: Rotation | None = None
     closed: int = 0
+    gap_ms: int | None = None
