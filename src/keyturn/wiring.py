@@ -36,6 +36,9 @@ SELF_VAULT = "vault.self_created"
 DEADLINE = 600.0
 """Seconds after which a settle that still waits is a finding, unless the manifest says otherwise."""
 
+CLAIM = 60.0
+"""Seconds for which a worker's claim holds, unless who assembles says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -136,9 +139,11 @@ class Assembly:
         listener: hears each record and each look of a settle.
         stopping: asked between steps; True ends what is under way after its step.
         around: wraps each adapter as it is made; the crash harness puts its kill points there.
+        claim: seconds for which a worker's claim holds.
+        locks: directory of lock files; None for the one in the state directory, which all workers of a host share.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seams of an assembly, all by name
         self,
         manifest: Manifest,
         *,
@@ -146,6 +151,8 @@ class Assembly:
         listener: Listener = silent,
         stopping: Callable[[], bool] = lambda: False,
         around: Callable[[str, Any], Any] = lambda _, part: part,
+        claim: float = CLAIM,
+        locks: Path | None = None,
     ) -> None:
         self.manifest = manifest
         self.state = state_of(manifest.keyturn.state)
@@ -153,6 +160,8 @@ class Assembly:
         self._listener = listener
         self._stopping = stopping
         self._around = around
+        self._claim = claim
+        self._locks = locks or self.state.locks
         self._made: dict[tuple[Room, str], Any] = {}
 
     @cached_property
@@ -255,13 +264,13 @@ class Assembly:
             publish=partial(self.published, secret),
             policy=self.policy(secret),
         )
-        make_directory(self.state.locks)
+        make_directory(self._locks)
         return Engine(
             parts,
             journal=self.journal,
             clock=self.clock,
             worker=actor(),
-            locks=self.state.locks,
+            locks=self._locks,
             listener=listener or self._listener,
             stopping=self._stopping,
         )
@@ -281,6 +290,7 @@ class Assembly:
                 getattr(getattr(table, "target", None), "connect_timeout", 0.0),
             ),
             deadline=table.rotate.deadline or DEADLINE,
+            claim=self._claim,
             on_reject=table.on_reject,
             proof={name: user.proof for name, user in users.items()},
         )
