@@ -66,6 +66,7 @@ class PostgresServer:
         fsync: off for speed; nothing here is kept, and a crash of the server alone loses nothing.
         hba: the lines of pg_hba.conf.
         names: the DNS name and the addresses in its certificate.
+        programs: the directory of `postgres` and `initdb`; None for the newest on this machine.
     """
 
     host = "127.0.0.1"
@@ -77,8 +78,9 @@ class PostgresServer:
         fsync: bool = False,
         hba: tuple[str, ...] = (HBA,),
         names: tuple[str, ...] = ("localhost", "127.0.0.1"),
+        programs: Path | None = None,
     ) -> None:
-        self._binaries = binaries()
+        self.programs = programs or binaries()
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
         self.port = 0
         self.ca_file = str(self.directory / "ca.pem")
@@ -153,7 +155,7 @@ class PostgresServer:
         """Start the postmaster on the same data, and wait until it takes log-ins."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own list of arguments, no shell
-                [self._binaries / "postgres", "-D", self.data, "-p", str(self.port)],
+                [self.programs / "postgres", "-D", self.data, "-p", str(self.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -185,6 +187,15 @@ class PostgresServer:
             self._watcher.communicate(b"stopped\n")
             self._watcher = None
 
+    def crash(self) -> None:
+        """Kill -9 every process of the server at once; `start` brings it up again on the same data."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # it shall neither start another one nor tidy up
+        for pid in [*_children(self._process.pid), self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
             self.port = _free_port()
@@ -209,11 +220,15 @@ class PostgresServer:
         self._write("data/postgresql.auto.conf", "".join(f"{k} = '{v}'\n" for k, v in self._configuration().items()))
 
     def _initdb(self, pwfile: Path) -> None:
+        self._run(
+            *("initdb", "-D", self.data, "-U", SUPERUSER, "--pwfile", pwfile, "--no-sync"),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
+        )
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        """One of PostgreSQL's programs as its user, to its end."""
         done = subprocess.run(  # noqa: S603  # our own list of arguments, no shell
-            [
-                *(self._binaries / "initdb", "-D", self.data, "-U", SUPERUSER, "--pwfile", pwfile, "--no-sync"),
-                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"),
-            ],
+            [self.programs / program, *arguments],
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -222,7 +237,7 @@ class PostgresServer:
             **_as_postgres(),
         )
         if done.returncode:
-            raise Unavailable(f"initdb failed: {done.stdout.decode(errors='replace').strip()[-400:]}")
+            raise Unavailable(f"{program} failed: {done.stdout.decode(errors='replace').strip()[-400:]}")
 
     def _write_tls(self) -> None:
         authority = Authority()
@@ -277,6 +292,11 @@ def _as_postgres() -> dict[str, Any]:
         return {}
     user = pwd.getpwnam("postgres")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that this one has started and that are there."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _free_port() -> int:

@@ -15,6 +15,7 @@ from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavai
 from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
 from keyturn.core.rotator import Session as Seen
 from keyturn.core.secret import Bundle, SecretValue
+from keyturn.rotators.postgres.agreement import unanimous
 from keyturn.rotators.postgres.effect import Effect, log_in_with
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.provision import provision
@@ -154,14 +155,9 @@ class Postgres:
         self._effect(slot, sql.SQL("NOLOGIN"), fence, enabled=False)
 
     def accepts(self, bundle: Bundle) -> Probe:
-        """One log-in at every declared host: ACCEPTED or REFUSED only when all of them say so."""
+        """Log-ins at every declared host: ACCEPTED or REFUSED only when all of them say so (`unanimous`)."""
         self.slot_of(bundle)
-        probes = [self._log_in(server, bundle) for server in self._target.servers]
-        answers_given = {probe.answer for probe in probes}
-        if len(answers_given) == 1:
-            return Probe(probes[0].answer, "; ".join(probe.detail for probe in probes))
-        worst = Answer.UNREACHABLE if Answer.UNREACHABLE in answers_given else Answer.UNUSABLE
-        return Probe(worst, "; ".join(f"{probe.answer}: {probe.detail}" for probe in probes))
+        return unanimous(self._target.servers, lambda server: self._log_in(server, bundle))
 
     def sample(self, slot: str) -> Sample:
         """The sessions of the role on every declared host, without those that carry our own name."""
@@ -195,25 +191,46 @@ class Postgres:
             ) from None
 
     def _primary(self) -> Session:
-        """An admin session on the server that takes writes."""
-        failure: AdapterError = Unavailable("every declared host is a standby")
+        """An admin session on the one server that takes writes, wherever it stands in `hosts`.
+
+        Raises:
+            Conflict: two of them do. After a failover the former primary may come back as one, and what
+                is written there is lost.
+        """
+        failure: AdapterError = Unavailable("every declared host is a standby", "declare the primary in hosts, too")
+        found: dict[str, Session] = {}
         for server in self._target.servers:
             try:
-                session = self._admin(server)
-            except Unavailable as error:
+                session = self._writable(server)
+            except AdapterError as error:  # another one may be the primary by now
                 failure = error
                 continue
-            try:
-                with answers(f"asking {server.node} whether it takes writes"):
-                    standby = _only(session.execute(_STANDBY))[0]
-            except AdapterError as error:
+            if session is not None:
+                found[server.node] = session
+        if len(found) > 1:
+            for session in found.values():
                 session.close()
-                failure = error
-                continue
-            if not standby:
-                return session
-            session.close()
+            raise Conflict(
+                f"{' and '.join(found)} both take writes: the cluster is split",
+                f"stop the former primary or take it out of hosts, then keyturn resume {self._target.secret}",
+            )
+        for session in found.values():
+            return session
         raise failure
+
+    def _writable(self, server: Server) -> Session | None:
+        """An admin session on that server, None on a standby."""
+        session = self._admin(server)
+        try:
+            with answers(f"asking {server.node} whether it takes writes"):
+                standby = _only(session.execute(_STANDBY))[0]
+        except AdapterError:
+            session.close()
+            raise
+        if not standby:
+            return session
+        session.close()
+        return None
 
     def _effect(self, slot: str, change: sql.Composable, fence: int, *, enabled: bool) -> None:
         effect = Effect(slot, self._target.mark.at(fence), change, enabled)
@@ -251,14 +268,23 @@ class Postgres:
         """What a consumer does after its log-in: be the owner, and be allowed what the probe says."""
         with answers(f"using a session on {server.node}"):
             begin(session)
-            current = _only(session.execute("SELECT session_user, current_user"))
+            current = _only(session.execute("SELECT session_user, current_user, pg_is_in_recovery()"))
             if current[1] != self._target.owner_role:
                 return Probe(Answer.UNUSABLE, f"{server.node} made the session {current[1]}, not the owner role")
-            if self._target.probe is not None:
-                # Binary, so by the extended protocol: it takes one statement and no more, so that none can commit.
-                session.execute(self._target.probe.encode(), binary=True)
-            session.execute("ROLLBACK")
+        if self._target.probe is not None:
+            self._may(server, session, self._target.probe, standby=current[2])
         return Probe(Answer.ACCEPTED, f"{server.node} gave a session as {current[0]}, {current[1]}")
+
+    def _may(self, server: Server, session: Session, probe: str, *, standby: bool) -> None:
+        """Run the probe, which may write: a standby is asked for no more than it can do."""
+        try:
+            with answers(f"using a session on {server.node}"):
+                # Binary, so by the extended protocol: it takes one statement and no more, so that none can commit.
+                session.execute(probe.encode(), binary=True)
+                session.execute("ROLLBACK")
+        except Conflict:
+            if not standby:  # else 25006: it takes no writes from anybody
+                raise
 
     def _sample(self, server: Server, slot: str) -> tuple[list[Seen], bool]:
         kept = self._watching.pop(server, None)
