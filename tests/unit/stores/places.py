@@ -20,6 +20,8 @@ class Place:
     root: Path
     vault_id: str
     code: SecretValue
+    key: Path | None = None
+    """Another key file than its own."""
 
     @property
     def path(self) -> Path:
@@ -33,8 +35,8 @@ class Place:
 
     @property
     def key_file(self) -> Path:
-        """Its key file."""
-        return self.root / "key"
+        """What opens it."""
+        return self.key or self.root / "key"
 
     def open(self) -> LocalVault:
         """The vault, opened with its key file."""

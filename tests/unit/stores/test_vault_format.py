@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from keyturn.stores.local import Keyring
 from tests.unit.stores.places import CANARY, Place
 
 L = "keyturn/vault/v1"
@@ -27,20 +29,37 @@ class _Reader:
 
     def __init__(self, place: Place, kind: str, opener: Callable[[str], bytes]) -> None:
         with closing(sqlite3.connect(place.path)) as database:
-            ((self.id, self.seq, self.previous, self.root),) = database.execute(
-                "SELECT id, seq, previous, root FROM vault"
+            ((_, self.id, self.seq, self.previous, self.root, self.endorsement),) = database.execute(
+                "SELECT * FROM vault"
             )
             self.slots = database.execute("SELECT * FROM slots ORDER BY position").fetchall()
             self.versions = database.execute("SELECT * FROM versions ORDER BY position").fetchall()
             self.records = {row[0]: row[1:] for row in database.execute("SELECT * FROM records")}
             (self.application,) = database.execute("PRAGMA application_id").fetchone()
-        ((position, _, params, self.commitment, nonce, wrapped),) = [s for s in self.slots if s[1] == kind]
+        ((_, name, _, since, params, public, self.commitment, pledge, ephemeral, nonce, wrapped),) = [
+            slot for slot in self.slots if slot[2] == kind
+        ]
         key = opener(params)
-        self.expected_commitment = self._hkdf(key, f"{L}/slot-commitment", str(position))
-        bound = _words(f"{L}/slot", self.id, position, kind, params)
-        self.key = AESGCM(self._hkdf(key, f"{L}/slot-wrap", str(position))).decrypt(nonce, wrapped, bound)
+        self.expected_commitment = self._hkdf(key, f"{L}/slot-commitment", name)
+        private = X25519PrivateKey.from_private_bytes(self._hkdf(key, f"{L}/slot-private", name))
+        assert private.public_key().public_bytes_raw() == public
+        own = self._hkdf(key, f"{L}/slot-pledge", name)
+        shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+        wrapping = self._hkdf(shared + own, f"{L}/slot-wrap", name, ephemeral, public)
+        bound = _words(f"{L}/slot", self.id, name, kind, since, params, public, self.commitment)
+        self.key = AESGCM(wrapping).decrypt(nonce, wrapped, bound)
+        assert self.kept(f"pledge/{name}", pledge) == own
 
-    def _hkdf(self, key: bytes, *info: str) -> bytes:
+    def kept(self, what: str, sealed: bytes) -> bytes:
+        """What is sealed under the vault key by that name."""
+        key = AESGCM(self._hkdf(self.key, f"{L}/keep", what))
+        return key.decrypt(sealed[:12], sealed[12:], _words(f"{L}/keep", self.id, what))
+
+    def key_id(self) -> str:
+        """The name of the vault key, as the anchor keeps it."""
+        return self._hkdf(self.key, f"{L}/key-id").hex()
+
+    def _hkdf(self, key: bytes, *info: str | bytes) -> bytes:
         return HKDF(SHA256(), 32, salt=self.id.encode(), info=_words(*info)).derive(key)
 
     def expected_root(self) -> bytes:
@@ -48,7 +67,7 @@ class _Reader:
         slots = b"".join(_words(*slot) for slot in self.slots)
         heads = b"".join(_words(*version) for version in self.versions)
         counted = (len(self.slots), slots, len(self.versions), heads)
-        covered = _words(f"{L}/root", self.id, self.seq, self.previous, *counted)
+        covered = _words(f"{L}/root", self.id, self.seq, self.previous, self.endorsement, *counted)
         return hmac.digest(self._hkdf(self.key, f"{L}/root"), covered, "sha256")
 
     def values(self) -> list[str]:
@@ -72,7 +91,13 @@ def _check(reader: _Reader, place: Place) -> None:
     assert reader.root == reader.expected_root()
     assert reader.values() == [f"{CANARY}-1", f"{CANARY}-2", f"{CANARY}-3"]
     assert [version[4] for version in reader.versions] == ["", reader.versions[0][2], ""]
-    anchor = {"format": "keyturn-anchor/1", "root": reader.root.hex(), "seq": reader.seq, "vault": reader.id}
+    anchor = {
+        "format": "keyturn-anchor/1",
+        "key": reader.key_id(),
+        "root": reader.root.hex(),
+        "seq": reader.seq,
+        "vault": reader.id,
+    }
     assert json.loads(place.anchor.read_bytes()) == anchor
 
 
@@ -104,3 +129,13 @@ def test_the_page_is_enough_to_read_a_vault_with_its_code(place: Place) -> None:
         return kdf.derive(_code_bytes(place.code.reveal()))
 
     _check(_Reader(place, "recovery", opener), place)
+
+
+def test_the_page_is_enough_to_follow_a_re_key(place: Place) -> None:
+    """After a slot was removed the endorsement holds the former vault key, and the slots that stay open the new one."""
+    before = _Reader(place, "key-file", lambda _: bytes.fromhex(place.key_file.read_text()))
+    assert before.endorsement == b""
+    assert Keyring(place.open()).remove("recovery")
+    after = _Reader(place, "key-file", lambda _: bytes.fromhex(place.key_file.read_text()))
+    _check(after, place)
+    assert after.kept("former", after.endorsement) == before.key

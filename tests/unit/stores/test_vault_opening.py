@@ -1,13 +1,13 @@
 """Making, opening and recovering a vault, and what it demands of its surroundings."""
 
 import base64
-import dataclasses
 import errno
 import hashlib
 import os
 import stat
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +24,8 @@ from keyturn.core.errors import (
     Unsupported,
 )
 from keyturn.core.secret import SecretValue
-from keyturn.stores.local import LocalVault, ground
-from keyturn.stores.local.database import insert
+from keyturn.stores.local import Keyring, LocalVault, ground
 from keyturn.stores.local.key_file import gives_only_to, make_key_file, read_key_file
-from keyturn.stores.local.slots import make_slot
 from tests.unit.stores.places import Place, bundle, make_place
 from tests.values import stands_in
 
@@ -135,12 +133,13 @@ def test_recovery_re_keys(place: Place) -> None:
 
 
 def test_a_handle_from_before_a_re_key_stops(place: Place) -> None:
-    """A handle that holds the former vault key reads and writes nothing any more."""
+    """A handle that holds the former vault key reads and writes nothing any more, and says why."""
     handle = place.open()
     place.recover()
-    with pytest.raises(Corrupt):
+    with pytest.raises(Denied, match="another key") as refusal:
         handle.names()
-    with pytest.raises(Corrupt):
+    assert "run the command again" in refusal.value.remedy
+    with pytest.raises(Denied, match="another key"):
         handle.stage("database", bundle("x"), "a9")
 
 
@@ -309,24 +308,16 @@ def test_a_key_file_that_cannot_be_written_is_not_there(tmp_path: Path, monkeypa
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
 
 
-def test_a_re_key_removes_every_other_slot(place: Place) -> None:
-    """A slot that was there besides the two opens nothing after a recovery."""
-    other = bytes(range(32))
-    handle = place.open()
-    with handle.file.writing() as transaction:
-        slot = make_slot(3, "key-file", other, transaction.key)
-        insert(transaction._database, "slots", dataclasses.astuple(slot))
-        content = transaction._content
-        transaction._content = dataclasses.replace(content, slots=(*content.slots, slot))
-        transaction.changed = True
-    ours = place.key_file.read_bytes()
-    place.key_file.write_bytes(other.hex().encode())
-    assert place.open().names() == ("database", "mail")
-    place.key_file.write_bytes(ours)
+def test_a_recovery_removes_every_key_file(place: Place, tmp_path: Path) -> None:
+    """A second key file that opened the vault opens nothing after a recovery."""
+    other = tmp_path / "other"
+    Keyring(place.open()).add_key_file("other", other)
+    other_place = replace(place, key=other)
+    assert other_place.open().names() == ("database", "mail")
     place.recover()
-    place.key_file.write_bytes(other.hex().encode())
     with pytest.raises(Denied):
-        place.open()
+        other_place.open()
+    assert [slot.name for slot in Keyring(place.open()).slots()] == ["recovery", "key-file"]
 
 
 def test_a_huge_key_file_is_not_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from keyturn.core.version import Version
 from keyturn.stores.local import LocalVault
 from keyturn.stores.local.database import insert, record
 from keyturn.stores.local.sealing import VaultKey
-from keyturn.stores.local.slots import RECOVERY, Slot, make_slot, open_slots
+from keyturn.stores.local.slots import PASSPHRASE, RECOVERY, Slot, Way, make_slot, open_slots
 from tests.unit.stores.places import CANARY, Place, bundle, stage
 from tests.values import stands_in
 
@@ -74,7 +74,9 @@ def test_a_flip_in_what_is_stored_is_always_refused(place: Place) -> None:
     with place.database() as database:
         rows = [
             *database.execute("SELECT id, previous, root FROM vault"),
-            *database.execute("SELECT kind, params, commitment, nonce, wrapped FROM slots"),
+            *database.execute(
+                "SELECT name, kind, since, params, public, commitment, pledge, ephemeral, nonce, wrapped FROM slots"
+            ),
             *database.execute("SELECT name, id, attempt, predecessor, state, created, digest FROM versions"),
             *database.execute("SELECT wrap_nonce, wrapped, nonce, body FROM records"),
         ]
@@ -117,12 +119,12 @@ EDITS = {
     "another number": "UPDATE vault SET seq = seq + 1",
     "a short root": "UPDATE vault SET root = x'00'",
     "no root": "DELETE FROM vault",
-    "two roots": "INSERT INTO vault SELECT 2, id, seq, previous, root FROM vault",
+    "two roots": "INSERT INTO vault SELECT 2, id, seq, previous, root, endorsement FROM vault",
     "a slot removed": "DELETE FROM slots WHERE kind = 'recovery'",
-    "a slot added": "INSERT INTO slots SELECT 9, kind, params, commitment, nonce, wrapped FROM slots"
-    " WHERE position = 1",
+    "a slot added": "INSERT INTO slots SELECT 9, name, kind, since, params, public, commitment, pledge, ephemeral,"
+    " nonce, wrapped FROM slots WHERE position = 1",
     "too many slots": "INSERT INTO slots WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 20)"
-    " SELECT i, 'x', '', x'', x'', x'' FROM n",
+    " SELECT i, 'x', '', '', '', x'', x'', x'', x'', x'', x'' FROM n",
     "a trigger": "CREATE TRIGGER t AFTER INSERT ON versions BEGIN DELETE FROM records; END",
     "a view": "CREATE VIEW v AS SELECT * FROM records",
     "a table": "CREATE TABLE t (x)",
@@ -185,7 +187,10 @@ def test_a_record_does_not_open_under_another_name(place: Place) -> None:
     with handle.file.writing() as transaction:
         first, *_, last = transaction.heads
         moved = record(transaction._database, first)
-        transaction._store(last, moved)
+        insert(transaction._database, "records", (last.position, *astuple(moved)))
+        forged = replace(last, digest=moved.digest())
+        insert(transaction._database, "versions", astuple(forged))
+        transaction._now((*transaction.heads[:-1], forged))
     with pytest.raises(Corrupt, match="does not belong"):
         handle.read("mail", last.id)
     with pytest.raises(Corrupt, match="does not belong"):
@@ -301,17 +306,28 @@ def test_a_slot_is_bound_and_commits_to_its_key() -> None:
     """A slot whose commitment fits and whose content does not is Corrupt; another vault's opens nothing."""
     vault_id, secret = "1" * 32, bytes(32)
     key = VaultKey.fresh(vault_id)
-    slot = make_slot(1, "key-file", secret, key)
-    assert open_slots([slot], "key-file", secret, vault_id).root(b"") == key.root(b"")
-    for changed in (replace(slot, wrapped=bytes(48)), replace(slot, nonce=bytes(1)), replace(slot, params="{ }")):
+    slot = make_slot(1, Way("mine", "key-file", "", secret), key)
+    opened, name = open_slots([slot], "key-file", secret, vault_id)
+    assert (opened.root(b""), name) == (key.root(b""), "mine")
+    changes = (
+        {"wrapped": bytes(48)},
+        {"nonce": bytes(1)},
+        {"params": "{ }"},
+        {"since": "2020-01-01T00:00:00.000Z"},
+        {"ephemeral": bytes(32)},
+        {"ephemeral": slot.public},
+        {"public": slot.ephemeral},
+        {"public": b""},
+    )
+    for changed in (replace(slot, **change) for change in changes):
         with pytest.raises(Corrupt):
             open_slots([changed], "key-file", secret, vault_id)
-    short = make_slot(1, "key-file", secret, VaultKey(bytes(31), vault_id))
+    short = make_slot(1, Way("mine", "key-file", "", secret), VaultKey(bytes(31), vault_id))
     with pytest.raises(Corrupt, match="no key"):
         open_slots([short], "key-file", secret, vault_id)
-    for opened in ([replace(slot, position=2)], [replace(slot, commitment=bytes(32))], [replace(slot, kind="x")], []):
+    for slots in ([replace(slot, name="other")], [replace(slot, commitment=bytes(32))], [replace(slot, kind="x")], []):
         with pytest.raises(Denied):
-            open_slots(opened, "key-file", secret, vault_id)
+            open_slots(slots, "key-file", secret, vault_id)
     with pytest.raises(Denied):
         open_slots([slot], "key-file", secret, "2" * 32)
 
@@ -334,11 +350,12 @@ BOMBS = (
 )
 
 
+@pytest.mark.parametrize("kind", [RECOVERY, PASSPHRASE])
 @pytest.mark.parametrize("params", BOMBS, ids=range(len(BOMBS)))
-def test_kdf_parameters_are_bounded_before_they_are_used(params: str) -> None:
+def test_kdf_parameters_are_bounded_before_they_are_used(params: str, kind: str) -> None:
     """A slot that asks for too much, too little, or nothing readable is Corrupt before anything is computed."""
     with pytest.raises(Corrupt):
-        open_slots([Slot(1, RECOVERY, params, bytes(32), bytes(12), bytes(48))], RECOVERY, bytes(25), "1" * 32)
+        open_slots([Slot(1, "x", kind, "", params, bytes(32), bytes(32))], kind, bytes(25), "1" * 32)
 
 
 def test_nothing_plain_is_in_the_file(place: Place) -> None:

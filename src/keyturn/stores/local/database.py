@@ -20,14 +20,16 @@ from keyturn.stores.local.slots import MAX_SLOTS, Slot
 APPLICATION_ID = 0x4B545631  # "KTV1"
 BUSY_SECONDS = 5.0
 SCHEMA = {
-    "vault": "CREATE TABLE vault (one INTEGER PRIMARY KEY, id TEXT, seq INTEGER, previous BLOB, root BLOB)",
-    "slots": "CREATE TABLE slots (position INTEGER PRIMARY KEY, kind TEXT, params TEXT, commitment BLOB,"
-    " nonce BLOB, wrapped BLOB)",
+    "vault": "CREATE TABLE vault (one INTEGER PRIMARY KEY, id TEXT, seq INTEGER, previous BLOB, root BLOB,"
+    " endorsement BLOB)",
+    "slots": "CREATE TABLE slots (position INTEGER PRIMARY KEY, name TEXT, kind TEXT, since TEXT, params TEXT,"
+    " public BLOB, commitment BLOB, pledge BLOB, ephemeral BLOB, nonce BLOB, wrapped BLOB)",
     "versions": "CREATE TABLE versions (position INTEGER PRIMARY KEY, name TEXT, id TEXT, attempt TEXT,"
     " predecessor TEXT, state TEXT, created TEXT, digest BLOB)",
     "records": "CREATE TABLE records (position INTEGER PRIMARY KEY, wrap_nonce BLOB, wrapped BLOB, nonce BLOB,"
     " body BLOB)",
 }
+_SLOT = (int, *(str,) * 4, *(bytes,) * 6)
 _DAMAGED = "the vault file is damaged, or was changed by something else"
 _RESTORE = "put the newest backup back; keep this file for whoever looks into it"
 
@@ -65,7 +67,8 @@ class Content:
         slots = b"".join(words(*astuple(slot)) for slot in self.slots)
         heads = b"".join(words(*astuple(head)) for head in self.heads)
         return words(
-            f"{LABEL}/root", mark.vault_id, mark.seq, mark.previous, len(self.slots), slots, len(self.heads), heads
+            *(f"{LABEL}/root", mark.vault_id, mark.seq, mark.previous, mark.endorsement),
+            *(len(self.slots), slots, len(self.heads), heads),
         )
 
 
@@ -136,20 +139,22 @@ def load(database: sqlite3.Connection) -> Content:
     Raises:
         Corrupt: tables or rows that we did not write.
     """
+    if database.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+        raise damaged()
     tables = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
     if tables != [("table", name, statement) for name, statement in SCHEMA.items()]:
         raise damaged()
-    top = database.execute("SELECT id, seq, root, previous FROM vault").fetchall()
+    top = database.execute("SELECT id, seq, root, previous, endorsement FROM vault").fetchall()
     if len(top) != 1:
         raise damaged()
-    mark = Mark(*_typed(top[0], (str, int, bytes, bytes)))
+    mark = Mark(*_typed(top[0], (str, int, bytes, bytes, bytes)))
     slots = database.execute("SELECT * FROM slots ORDER BY position LIMIT ?", (MAX_SLOTS + 1,)).fetchall()
     if len(slots) > MAX_SLOTS or len(mark.root) != MAC_BYTES:
         raise damaged()
     heads = database.execute("SELECT * FROM versions ORDER BY position")
     return Content(
         mark,
-        tuple(Slot(*_typed(row, (int, str, str, bytes, bytes, bytes))) for row in slots),
+        tuple(Slot(*_typed(row, _SLOT)) for row in slots),
         tuple(Head(*_typed(row, (int, str, str, str, str, str, str, bytes))) for row in heads),
     )
 

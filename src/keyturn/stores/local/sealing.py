@@ -18,6 +18,7 @@ LABEL = "keyturn/vault/v1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 MAC_BYTES = 32
+_FORMER = "former"
 
 
 def words(*parts: str | bytes | int) -> bytes:
@@ -32,7 +33,7 @@ def words(*parts: str | bytes | int) -> bytes:
     return coded
 
 
-def derive(key: bytes, vault_id: str, purpose: str, *context: str) -> bytes:
+def derive(key: bytes, vault_id: str, purpose: str, *context: str | bytes) -> bytes:
     """A key of 32 bytes for one purpose: HKDF-SHA256 (RFC 5869) with the vault id as salt."""
     info = words(f"{LABEL}/{purpose}", *context)
     return HKDF(SHA256(), KEY_BYTES, salt=vault_id.encode(), info=info).derive(key)
@@ -62,6 +63,11 @@ class Sealed:
         return hashlib.sha256(words(self.wrap_nonce, self.wrapped, self.nonce, self.body)).digest()
 
 
+def _misplaced(binding: Binding) -> Corrupt:
+    what = f"the stored record of {binding.name!r} does not belong to its version"
+    return Corrupt(what, "put the newest backup back; keep this file for whoever looks into it")
+
+
 class VaultKey:
     """The key of one vault, and all that is done with it.
 
@@ -74,11 +80,13 @@ class VaultKey:
         vault_id: the vault's pinned id.
     """
 
-    __slots__ = ("_key", "_root_key", "vault_id")
+    __slots__ = ("_key", "_root_key", "id", "vault_id")
 
     def __init__(self, key: bytes, vault_id: str) -> None:
         self._key = key
         self._root_key = derive(key, vault_id, "root")
+        self.id = derive(key, vault_id, "key-id")
+        """32 bytes that name this key and tell nothing of it; the anchor keeps them."""
         self.vault_id = vault_id
 
     def __reduce__(self) -> NoReturn:
@@ -105,7 +113,7 @@ class VaultKey:
             opened = AESGCM(self._unwrap(binding, sealed))
             return Bundle.parse(opened.decrypt(sealed.nonce, sealed.body, self._bound("value", binding)))
         except (InvalidTag, ValueError):
-            raise Corrupt(f"the stored record of {binding.name!r} does not belong to its version") from None
+            raise _misplaced(binding) from None
 
     def rewrap(self, binding: Binding, sealed: Sealed, successor: "VaultKey") -> Sealed:
         """The same record with its data key wrapped under another vault key; the body stays as it is.
@@ -116,7 +124,7 @@ class VaultKey:
         try:
             return successor._wrap(binding, self._unwrap(binding, sealed), sealed.nonce, sealed.body)  # noqa: SLF001 - the same class
         except (InvalidTag, ValueError):
-            raise Corrupt(f"the stored record of {binding.name!r} does not belong to its version") from None
+            raise _misplaced(binding) from None
 
     def root(self, content: bytes) -> bytes:
         """The root: HMAC-SHA256 over everything the vault says of itself."""
@@ -125,6 +133,34 @@ class VaultKey:
     def wrapped_by(self, wrapping: bytes, nonce: bytes, bound: bytes) -> bytes:
         """This key, encrypted for a slot."""
         return AESGCM(wrapping).encrypt(nonce, self._key, bound)
+
+    def keep(self, what: str, content: bytes) -> bytes:
+        """`content` under this key, nonce first. For each `what` once in the life of a key."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(derive(self._key, self.vault_id, "keep", what)).encrypt(nonce, content, self._named(what))
+
+    def kept(self, what: str, sealed: bytes) -> bytes:
+        """What `keep` sealed.
+
+        Raises:
+            Corrupt: it was not sealed under this key, or not as that.
+        """
+        try:
+            opened = AESGCM(derive(self._key, self.vault_id, "keep", what))
+            return opened.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._named(what))
+        except (InvalidTag, ValueError):
+            raise Corrupt("what the vault keeps under its key was changed", "put the newest backup back") from None
+
+    def endorse(self, successor: "VaultKey") -> bytes:
+        """This key, sealed under the one that comes after it: it shows that who made that one had this one."""
+        return successor.keep(_FORMER, self._key)
+
+    def former(self, endorsement: bytes) -> "VaultKey":
+        """The key before this one. Raises Corrupt: the endorsement is not of this key."""
+        return VaultKey(self.kept(_FORMER, endorsement), self.vault_id)
+
+    def _named(self, what: str) -> bytes:
+        return words(f"{LABEL}/keep", self.vault_id, what)
 
     def _wrap(self, binding: Binding, data_key: bytes, nonce: bytes, body: bytes) -> Sealed:
         wrap_nonce = secrets.token_bytes(NONCE_BYTES)

@@ -9,8 +9,10 @@ from keyturn.core.clock import parse_rfc3339, rfc3339
 from keyturn.core.errors import Conflict, Disabled, InvalidName, NotFound, TooLarge, UsageError
 from keyturn.core.secret import Bundle, SecretValue, check_name
 from keyturn.core.version import Version, VersionState
-from keyturn.stores.local import vault_file
+from keyturn.stores.local import opening
 from keyturn.stores.local.database import Head
+from keyturn.stores.local.opening import Where
+from keyturn.stores.local.slots import RECOVERY
 from keyturn.stores.local.vault_file import VaultFile
 
 MAX_BUNDLE_BYTES = 1024 * 1024
@@ -68,7 +70,7 @@ class LocalVault:
             Denied: a directory or the key file is open to others, or the code is mistyped.
             NotFound, Unavailable, Unsupported, Corrupt: it cannot be made there.
         """
-        file, code = vault_file.create(path, key_file, anchor, recovery)
+        file, code = opening.create(path, key_file, anchor, recovery, rfc3339(now()))
         return cls(file, now), code
 
     @classmethod
@@ -90,10 +92,10 @@ class LocalVault:
             RolledBack: older than its anchor, or without one.
             NotFound, Unavailable, Unsupported: it cannot be opened.
         """
-        return cls(vault_file.open_with_key_file(path, anchor, key_file, vault_id), now)
+        return cls(opening.open_with_key_file(Where(path, anchor, vault_id), key_file), now)
 
     @classmethod
-    def recover(  # noqa: PLR0913 - what `open` takes, and the code
+    def recover(  # noqa: PLR0913 - what `open` takes, the code and its kind
         cls,
         path: Path,
         code: SecretValue,
@@ -101,18 +103,20 @@ class LocalVault:
         key_file: Path,
         anchor: Path,
         vault_id: str,
+        kind: str = RECOVERY,
         now: Callable[[], datetime] = utc_now,
     ) -> "LocalVault":
-        """Open a vault with its recovery code, and re-key it to a key file.
+        """Open a vault with its recovery code, or a passphrase (`kind`), and re-key it to a key file.
 
-        The key file is made when missing. The former one opens nothing any more; the code goes on working. A
+        The key file is made when missing. Former ones open nothing any more; codes and passphrases go on working. A
         missing anchor is made anew, because whoever holds the code vouches for this copy; a newer one
         still refuses it.
 
         Raises:
             As `open`; Denied also for a code that is mistyped or of another vault.
         """
-        return cls(vault_file.recover(path, anchor, code, key_file, vault_id), now)
+        where = Where(path, anchor, vault_id)
+        return cls(opening.recover(where, code, kind, key_file, rfc3339(now())), now)
 
     @property
     def vault_id(self) -> str:

@@ -1,36 +1,30 @@
 """One vault file: opened, checked against its root and its anchor, changed in whole transactions."""
 
 import hmac
-import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
 
-from keyturn.core.errors import AdapterError, Corrupt, OutcomeUnknown, Unavailable
-from keyturn.core.secret import Bundle, SecretValue
+from keyturn.core.errors import AdapterError, Corrupt, Denied, OutcomeUnknown, TooLarge, Unavailable
+from keyturn.core.secret import Bundle
 from keyturn.stores.local import ground
-from keyturn.stores.local.anchor import Mark, judge, read_anchor, write_anchor
+from keyturn.stores.local.anchor import Anchored, Mark, judge, read_anchor, write_anchor
 from keyturn.stores.local.database import (
     BUSY_SECONDS,
     Content,
     Head,
     connected,
-    create_tables,
     damaged,
     insert,
     load,
     record,
     typed_sqlite,
 )
-from keyturn.stores.local.key_file import make_key_file, read_key_file
-from keyturn.stores.local.recovery_code import fresh_code, read_code
-from keyturn.stores.local.sealing import MAC_BYTES, Sealed, VaultKey
-from keyturn.stores.local.slots import KEY_FILE, RECOVERY, make_slot, open_slots
+from keyturn.stores.local.sealing import VaultKey
+from keyturn.stores.local.slots import MAX_SLOTS, Slot, Way, make_slot, rewrapped
 from keyturn.system.files import typed_errors
-
-_ID_BYTES = 16
 
 
 class Transaction:
@@ -41,6 +35,7 @@ class Transaction:
         self._content = content
         self.key = key
         self.changed = False
+        self._endorsement = b""
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -81,29 +76,47 @@ class Transaction:
         self._content = replace(self._content, heads=heads)
         self.changed = True
 
-    def rekey(self, key: VaultKey, key_file: bytes, code: bytes) -> None:
-        """Put another vault key in place of this one: all data keys wrapped anew, all former slots gone."""
-        for head in self.heads:
-            self._store(head, self.key.rewrap(head.binding, record(self._database, head), key))
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """All slots by position."""
+        return self._content.slots
+
+    def admit(self, way: Way) -> None:
+        """Add a slot for one more way in.
+
+        Raises:
+            TooLarge: a vault has no room for more.
+        """
+        if len(self.slots) >= MAX_SLOTS:
+            raise TooLarge(f"a vault has at most {MAX_SLOTS} slots", "remove one: keyturn vault slots lists them")
+        slot = make_slot(max((known.position for known in self.slots), default=0) + 1, way, self.key)
+        insert(self._database, "slots", astuple(slot))
+        self._content, self.changed = replace(self._content, slots=(*self.slots, slot)), True
+
+    def rekey(self, key: VaultKey, keep: tuple[Slot, ...]) -> None:
+        """Put another vault key in place of this one: all data keys wrapped anew, and no slots but these."""
+        heads = tuple(self._rewrapped(head, key) for head in self.heads)
+        slots = tuple(rewrapped(slot, self.key, key) for slot in keep)
         self._database.execute("DELETE FROM slots")
-        slots = (make_slot(1, KEY_FILE, key_file, key), make_slot(2, RECOVERY, code, key))
         for slot in slots:
             insert(self._database, "slots", astuple(slot))
-        self._content = replace(self._content, slots=slots)
+        self._content = replace(self._content, slots=slots, heads=heads)
+        self._endorsement = self.key.endorse(key)
         self.key, self.changed = key, True
 
-    def _store(self, head: Head, sealed: Sealed) -> None:
+    def _rewrapped(self, head: Head, key: VaultKey) -> Head:
+        sealed = self.key.rewrap(head.binding, record(self._database, head), key)
         insert(self._database, "records", (head.position, *astuple(sealed)))
-        changed = replace(head, digest=sealed.digest())
-        insert(self._database, "versions", astuple(changed))
-        self._now(tuple(changed if known == head else known for known in self.heads))
+        head = replace(head, digest=sealed.digest())
+        insert(self._database, "versions", astuple(head))
+        return head
 
     def seal(self) -> Mark:
         """Write the root of what stands now, as the next transaction."""
         before = self._content.mark
-        mark = Mark(before.vault_id, before.seq + 1, b"", before.root)
+        mark = Mark(before.vault_id, before.seq + 1, b"", before.root, self._endorsement)
         mark = replace(mark, root=self.key.root(replace(self._content, mark=mark).covered()))
-        insert(self._database, "vault", (1, mark.vault_id, mark.seq, mark.previous, mark.root))
+        insert(self._database, "vault", (1, mark.vault_id, mark.seq, mark.previous, mark.root, mark.endorsement))
         return mark
 
 
@@ -114,11 +127,13 @@ class VaultFile:
         path: the SQLite file.
         anchor: the file outside the vault that says what was last seen of it.
         key: its key.
+        slot: the name of the slot that opened it.
     """
 
-    def __init__(self, path: Path, anchor: Path, key: VaultKey) -> None:
+    def __init__(self, path: Path, anchor: Path, key: VaultKey, slot: str) -> None:
         self.path = path
         self.anchor = anchor
+        self.slot = slot
         self.busy = BUSY_SECONDS
         """Seconds to wait for another process that writes."""
         self._key = key
@@ -146,8 +161,8 @@ class VaultFile:
         anchored = read_anchor(self.anchor)  # before the snapshot: the vault may only be newer
         with connected(self.path, self.busy) as database:
             database.execute("BEGIN")
-            content = self._verified(database)
-            judge(anchored, content.mark, settled=False)
+            content = self._verified(database, anchored)
+            self._judge(anchored, content.mark, settled=False)
             yield Transaction(database, content, self._key)
 
     @contextmanager
@@ -175,7 +190,7 @@ class VaultFile:
             yield transaction
             if transaction.changed:
                 transaction.seal()
-                _commit(database, self.path)
+                commit(database, self.path)
 
     def check(self) -> None:
         """Verify root and anchor, and bring an anchor that is one transaction behind up to date.
@@ -186,15 +201,6 @@ class VaultFile:
         with self.writing():
             pass
 
-    def replace_key(self, key: VaultKey, key_file: bytes, code: bytes) -> None:
-        """Re-key the vault so that this key file and this code open it, and nothing else does.
-
-        Raises:
-            As `writing`.
-        """
-        with self.writing() as transaction:
-            transaction.rekey(key, key_file, code)
-
     def adopt_anchor(self) -> None:
         """Make an anchor for the vault as it is, unless there is one.
 
@@ -203,24 +209,31 @@ class VaultFile:
         """
         with connected(self.path, self.busy) as database:
             database.execute("BEGIN IMMEDIATE")
-            content = self._verified(database)
+            content = self._verified(database, None)
             if not ground.stands(self.anchor):
-                write_anchor(self.anchor, content.mark)
+                write_anchor(self.anchor, content.mark, self._key.id)
 
-    def _verified(self, database: sqlite3.Connection) -> Content:
+    def _verified(self, database: sqlite3.Connection, anchored: Anchored | None) -> Content:
         content = load(database)
         if content.mark.vault_id != self.vault_id:
-            raise _substituted(self.path)
+            raise substituted(self.path)
         if not hmac.compare_digest(self._key.root(content.covered()), content.mark.root):
-            raise damaged()
+            raise damaged() if anchored is None or anchored.key == self._key.id else _rekeyed(self.path)
         return content
+
+    def _judge(self, anchored: Anchored, mark: Mark, *, settled: bool) -> None:
+        """Compare with the anchor, also across the one transaction that changed the key."""
+        changed = mark.seq == anchored.seq + 1 and mark.endorsement
+        key = self._key.former(mark.endorsement) if changed else self._key
+        judge(anchored, mark, key.id, settled=settled)
 
     def _anchored(self, database: sqlite3.Connection) -> Content:
         """The content, with its anchor brought up to it; only under the write lock."""
-        content, anchored = self._verified(database), read_anchor(self.anchor)
-        judge(anchored, content.mark, settled=True)
+        anchored = read_anchor(self.anchor)
+        content = self._verified(database, anchored)
+        self._judge(anchored, content.mark, settled=True)
         if anchored.seq != content.mark.seq:
-            write_anchor(self.anchor, content.mark)
+            write_anchor(self.anchor, content.mark, self._key.id)
         return content
 
     def _follow(self) -> None:
@@ -236,7 +249,13 @@ class VaultFile:
             raise OutcomeUnknown(what, "mend the state directory, then try again") from None
 
 
-def _commit(database: sqlite3.Connection, path: Path) -> None:
+def commit(database: sqlite3.Connection, path: Path) -> None:
+    """End the transaction.
+
+    Raises:
+        Unavailable: nothing of it is durable.
+        OutcomeUnknown: it may be.
+    """
     try:
         with typed_sqlite(path):
             database.execute("COMMIT")
@@ -246,95 +265,13 @@ def _commit(database: sqlite3.Connection, path: Path) -> None:
         raise OutcomeUnknown(f"{path} may or may not have been written", "look again") from None
 
 
-def _substituted(path: Path) -> Corrupt:
+def substituted(path: Path) -> Corrupt:
+    """The error for a vault that is not the pinned one."""
     remedy = "put the vault back that the manifest's vault_id names"
     return Corrupt(f"{path} has another vault_id than the pinned one: it is another vault", remedy)
 
 
-@typed_errors("the vault")
-def create(path: Path, key_file: Path, anchor: Path, recovery: SecretValue | None) -> tuple[VaultFile, SecretValue]:
-    """Make an empty vault with a key file slot and a recovery slot.
-
-    The file is written under another name and put in place when it is whole.
-
-    Raises:
-        Conflict: something stands at `path`.
-        Denied, NotFound, Unavailable, Unsupported: it could not be made.
-    """
-    for directory in (path.parent, anchor.parent):
-        ground.prepare(directory)
-    if ground.stands(path):
-        raise ground.taken(path)
-    make_key_file(key_file)
-    code = recovery or fresh_code()
-    key = VaultKey.fresh(secrets.token_hex(_ID_BYTES))
-    draft = ground.draft_of(path)
-    with ground.removed(draft):
-        mark = _fill(draft, key, read_key_file(key_file), read_code(code))
-        write_anchor(anchor, mark)
-        ground.put_in_place(draft, path)
-    return VaultFile(path, anchor, key), code
-
-
-def _fill(draft: Path, key: VaultKey, key_file: bytes, code: bytes) -> Mark:
-    ground.touch(draft)
-    with connected(draft) as database:
-        database.execute("BEGIN IMMEDIATE")
-        create_tables(database)
-        nothing = Mark(key.vault_id, 0, bytes(MAC_BYTES), bytes(MAC_BYTES))
-        transaction = Transaction(database, Content(nothing, (), ()), key)
-        transaction.rekey(key, key_file, code)
-        mark = transaction.seal()
-        _commit(database, draft)
-    return mark
-
-
-def opened(path: Path, anchor: Path, unlock: Callable[[Content], VaultKey], vault_id: str) -> VaultFile:
-    """Open a vault and verify it whole.
-
-    Args:
-        path: the SQLite file.
-        anchor: its anchor.
-        unlock: finds the vault key in the slots.
-        vault_id: the pinned id.
-
-    Raises:
-        Denied: the key does not open it.
-        Corrupt, RolledBack: it is not the vault that we left.
-        NotFound, Unavailable, Unsupported: it cannot be opened.
-    """
-    for directory in (path.parent, anchor.parent):
-        ground.check(directory)
-    ground.check_vault(path)
-    with connected(path) as database:
-        database.execute("BEGIN")
-        content = load(database)
-    if content.mark.vault_id != vault_id:
-        raise _substituted(path)
-    return VaultFile(path, anchor, unlock(content))
-
-
-@typed_errors("the vault")
-def open_with_key_file(path: Path, anchor: Path, key_file: Path, vault_id: str) -> VaultFile:
-    """Open a vault with its key file, and verify root and anchor (see `opened`)."""
-    secret = read_key_file(key_file)
-    vault = opened(path, anchor, lambda content: open_slots(content.slots, KEY_FILE, secret, vault_id), vault_id)
-    vault.check()
-    return vault
-
-
-@typed_errors("the vault")
-def recover(path: Path, anchor: Path, code: SecretValue, key_file: Path, vault_id: str) -> VaultFile:
-    """Open a vault with its recovery code, and re-key it to a key file.
-
-    A missing anchor is made anew: whoever holds the code vouches for the copy.
-
-    Raises:
-        As `opened` and `VaultFile.writing`.
-    """
-    raw = read_code(code)
-    vault = opened(path, anchor, lambda content: open_slots(content.slots, RECOVERY, raw, vault_id), vault_id)
-    vault.adopt_anchor()
-    make_key_file(key_file)
-    vault.replace_key(VaultKey.fresh(vault_id), read_key_file(key_file), raw)
-    return vault
+def _rekeyed(path: Path) -> Denied:
+    """A removed slot, or a recovery: the key that this process holds opens nothing any more."""
+    what = f"{path} does not fit the key that this process opened it with, and its anchor names another key"
+    return Denied(what, "if a slot was removed just now, run the command again; else put the newest backup back")
