@@ -61,7 +61,8 @@ class PostgresReplica(PostgresServer):
         )
         source = (
             f"host={self.primary.host} port={self.primary.port} user={self.superuser['username'].reveal()} "
-            f"sslmode=verify-ca sslrootcert={self.ca_file} sslcert={self.directory / 'none'} passfile={self.directory / 'pgpass'}"
+            f"sslmode=verify-ca sslrootcert={self.ca_file} sslcert={self.directory / 'none'} "
+            f"passfile={self.directory / 'pgpass'}"
         )
         self._run(
             *("pg_basebackup", "-D", self.data, "-d", source, "--wal-method=stream"),

@@ -1,8 +1,5 @@
 """`accepts` and `sample`: the consumer's path with everything asserted, on every declared server."""
 
-import shutil
-import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -12,9 +9,7 @@ from keyturn.core.errors import Unavailable
 from keyturn.core.rotator import Answer
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres import Postgres
-from keyturn.testing.line import Line
-from keyturn.testing.postgres_server import PostgresServer
-from tests.live.postgres.bench import PostgresBench, create_database
+from tests.live.postgres.bench import PostgresBench
 
 
 def applied(bench: PostgresBench) -> tuple[str, Bundle]:
@@ -178,40 +173,3 @@ def several(bench: PostgresBench, ports: list[int], ca_file: str | None = None) 
         admin=lambda: bench.admin,
         sslrootcert=ca_file or bench.server.ca_file,
     )
-
-
-@pytest.fixture
-def primary_and_standby() -> Iterator[tuple[PostgresBench, PostgresServer]]:
-    """A primary, and a standby that stays as the primary was."""
-    with PostgresServer() as primary, PostgresServer() as standby:
-        standby.stop()
-        with Line(primary.port) as line:
-            bench = PostgresBench(primary, line, create_database(primary, "bench"))
-            bench.rotator.provision()
-            primary.stop()
-            shutil.rmtree(standby.data)
-            subprocess.run(["cp", "-a", primary.data, standby.data], check=True)
-            subprocess.run(["cp", "-a", primary.data / "PG_VERSION", standby.data / "standby.signal"], check=True)
-            primary.start()
-            standby.superuser = primary.superuser
-            standby.ca_file = primary.ca_file
-            standby.start()
-            yield bench, standby
-
-
-def test_standby_takes_no_effect(primary_and_standby: tuple[PostgresBench, PostgresServer]) -> None:
-    """An effect goes to the primary, and nothing counts as accepted or refused before the standby agrees."""
-    bench, standby = primary_and_standby
-    rotator = several(bench, [standby.port, bench.server.port])
-    slot = rotator.slots[0]
-    bundle = rotator.generate(slot)
-    rotator.apply(bundle, 5)
-    probe = rotator.accepts(bundle)
-    assert probe.answer is Answer.UNUSABLE
-    assert "refused" in probe.detail
-    assert "accepted" in probe.detail
-    assert rotator.look(slot).enabled
-    assert rotator.look(slot).fence == 5
-    alone = several(bench, [standby.port])
-    with pytest.raises(Unavailable, match="standby"):
-        alone.disable(slot, 6)

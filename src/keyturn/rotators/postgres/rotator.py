@@ -3,8 +3,8 @@
 import secrets
 import string
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -41,7 +41,7 @@ SELECT host(client_addr), application_name, backend_start, pid FROM pg_catalog.p
  WHERE usename = %(slot)s AND application_name <> %(application)s ORDER BY pid
 """
 _RIGHT_TO_SEE = "SELECT pg_has_role('pg_read_all_stats', 'usage')"
-_STANDBY = "SELECT pg_is_in_recovery()"
+_STANDBY = "SELECT pg_is_in_recovery(), pg_postmaster_start_time()::text"
 
 
 class Postgres:
@@ -174,7 +174,7 @@ class Postgres:
 
     def provision(self) -> tuple[str, ...]:
         """Create owner role and log-in roles, without a password, where they are missing."""
-        with closing(self._primary()) as session:
+        with self._primary() as session:
             return provision(session, self._target)
 
     def _check(self, slot: str) -> None:
@@ -190,7 +190,8 @@ class Postgres:
                 error.remedy or "keyturn set the admin secret to what the server accepts",
             ) from None
 
-    def _primary(self) -> Session:
+    @contextmanager
+    def _primary(self) -> Iterator[Session]:
         """An admin session on the one server that takes writes, wherever it stands in `hosts`.
 
         Raises:
@@ -198,43 +199,31 @@ class Postgres:
                 is written there is lost.
         """
         failure: AdapterError = Unavailable("every declared host is a standby", "declare the primary in hosts, too")
-        found: dict[str, Session] = {}
-        for server in self._target.servers:
-            try:
-                session = self._writable(server)
-            except AdapterError as error:  # another one may be the primary by now
-                failure = error
-                continue
-            if session is not None:
-                found[server.node] = session
-        if len(found) > 1:
-            for session in found.values():
-                session.close()
-            raise Conflict(
-                f"{' and '.join(found)} both take writes: the cluster is split",
-                f"stop the former primary or take it out of hosts, then keyturn resume {self._target.secret}",
-            )
-        for session in found.values():
-            return session
-        raise failure
-
-    def _writable(self, server: Server) -> Session | None:
-        """An admin session on that server, None on a standby."""
-        session = self._admin(server)
-        try:
-            with answers(f"asking {server.node} whether it takes writes"):
-                standby = _only(session.execute(_STANDBY))[0]
-        except AdapterError:
-            session.close()
-            raise
-        if not standby:
-            return session
-        session.close()
-        return None
+        with ExitStack() as unused:
+            found: dict[str, tuple[str, Session]] = {}  # two names may lead to one server: by the moment of its start
+            for server in self._target.servers:
+                try:
+                    session = unused.enter_context(closing(self._admin(server)))
+                    with answers(f"asking {server.node} whether it takes writes"):
+                        standby, started = _only(session.execute(_STANDBY))
+                except AdapterError as error:  # another one may be the primary by now
+                    failure = error
+                    continue
+                if not standby:
+                    found.setdefault(started, (server.node, session))
+            if len(found) > 1:
+                raise Conflict(
+                    f"{' and '.join(node for node, _ in found.values())} both take writes: the cluster is split",
+                    f"stop the former primary or take it out of hosts, then keyturn resume {self._target.secret}",
+                )
+            for _, session in found.values():
+                yield session
+                return
+            raise failure
 
     def _effect(self, slot: str, change: sql.Composable, fence: int, *, enabled: bool) -> None:
         effect = Effect(slot, self._target.mark.at(fence), change, enabled)
-        with closing(self._primary()) as session:
+        with self._primary() as session:
             effect.carry_out(session)
 
     def _look(self, server: Server, slot: str) -> SlotLook:
