@@ -3,24 +3,23 @@
 Its processes use `keyturn.client`, or whatever follows docs/formats/bundle.md and status.md.
 """
 
-import grp
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from keyturn.consumers.application.generations import Generations
 from keyturn.consumers.application.instances import Judgement, read_statuses
 from keyturn.consumers.application.questions import Questions
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.consumer import Delivery, Observation
-from keyturn.core.errors import Denied, NotFound, Refused, TooLarge, Unavailable
+from keyturn.core.errors import NotFound, TooLarge
+from keyturn.core.generation import Index
+from keyturn.core.layout import BundleLayout, following, parsed
 from keyturn.core.secret import Bundle
 from keyturn.system.files import make_directory
-from keyturn.system.locks import FileLock
+from keyturn.system.generations import Generations
 from keyturn.system.processes import this_process
 
-LOCK_WAIT = 10.0
+LAYOUT = BundleLayout()
 
 
 class Application:
@@ -66,12 +65,11 @@ class Application:
         self.proof = proof
         self.reports = status_dir is not None
         self._environment = environment
-        self._bundle_dir = bundle_dir
         self._status_dir = status_dir
         self._expect = expect
-        self._group = group
         self._clock = clock or SystemClock()
-        self._generations = Generations(bundle_dir, service=service, environment=environment, consumer=name)
+        self._empty = Index(service, environment, name, {})
+        self._generations = Generations(bundle_dir, group=group)
         self._questions = Questions(bundle_dir.parent, self._clock)
 
     def deliver(self, delivery: Delivery) -> None:
@@ -82,16 +80,16 @@ class Application:
             Conflict: another version lies there under the same fence, or something that is not ours.
             Denied, Unavailable: it was not delivered; what lay there still does.
         """
-        group = self._group_id()
+        group = self._generations.group_id()
         self._prepare(group)
-        with self._locked():
-            if self._generations.put(delivery, group):
+        with self._generations.locked():
+            if self._generations.put(lambda read: following(delivery, read, self._empty, LAYOUT)):
                 self._questions.ask(self._generations.present(), group)
 
     def delivered(self, secret: str) -> str | None:
         """The version that lies there now, None when there is none."""
-        index = self._generations.index()
-        entry = index.secrets.get(secret) if index else None
+        text = self._generations.read(LAYOUT.index)
+        entry = parsed(text, LAYOUT.index).secrets.get(secret) if text else None
         return entry.version if entry else None
 
     def observe(self, secret: str, versions: Mapping[str, Bundle]) -> Observation:
@@ -104,8 +102,8 @@ class Application:
         if self._status_dir is None or generation is None:
             why = "nothing is delivered yet" if self._status_dir else "its processes do not report"
             return Observation((), self._expect, complete=False, notes=(why,))
-        group = self._group_id()
-        with self._locked():
+        group = self._generations.group_id()
+        with self._generations.locked():
             challenge = self._questions.standing(generation, group)
         try:
             statuses, notes = read_statuses(self._status_dir)
@@ -125,30 +123,12 @@ class Application:
         observation = judgement.observation(statuses, notes, self._expect)
         judgement.forget_gone(self._status_dir)
         if judgement.all_answered(statuses) or self._questions.outlived(challenge):
-            with self._locked():
+            with self._generations.locked():
                 self._questions.ask_again(challenge, generation, group)
         return observation
 
     def _prepare(self, group: int | None) -> None:
         """Make the directories whose parents are there already: a wrong path is not made to exist."""
-        make_directory(self._bundle_dir.parent, mode=0o750 if group is not None else 0o700, group=group)
+        self._generations.prepare()
         if self._status_dir is not None:
             make_directory(self._status_dir, mode=0o770 if group is not None else 0o700, group=group)
-
-    def _group_id(self) -> int | None:
-        if self._group is None:
-            return None
-        try:
-            return grp.getgrnam(self._group).gr_gid
-        except KeyError:
-            raise Denied(f"there is no group {self._group!r} on this host", f"groupadd {self._group}") from None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Deliveries to one consumer one after the other, whichever process makes them."""
-        path = self._bundle_dir.parent / f".{self._bundle_dir.name}.lock"
-        try:
-            with FileLock(path, wait=LOCK_WAIT):
-                yield
-        except Refused as error:
-            raise Unavailable(error.message, error.remedy) from None
