@@ -194,7 +194,7 @@ def test_two_names_of_one_server(pair: Pair) -> None:
 
 
 def test_failover(doomed: Pair) -> None:
-    """After a failover effects find the new primary, the old one still being declared; the marks are there and count."""
+    """After a failover effects find the new primary while the old one is declared; the marks are there and count."""
     bundle = doomed.applied(fence=7)
     doomed.replica.catch_up()
     doomed.primary.stop()
