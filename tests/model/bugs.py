@@ -11,12 +11,17 @@ from .fleet import FleetModel, FleetSetting
 from .outside import Outside, Setting
 from .search import Result, Search
 from .shapes import Bounds, Habits
+from .single import SingleModel, SingleSetting
 from .world import Rules
 
 CALM = Bounds(rotations=1, flights=0)
 ONE, TWO = Bounds(rotations=1, flights=1), Bounds(rotations=1, flights=2)
 UNUSABLE, LEFT, UNPROVED = "1 ", "4 ", "10 "
+HEALED, RETIRED, ALARMED, AGREED = "G2 ", "G4 ", "G5 ", "G6 "
 DEAD, UNENDING, IN_STORE, ALARM, SIGNED = "6 ", "7 ", "8 ", "9 ", "F1 "
+
+
+Searched = Setting | FleetSetting | SingleSetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +29,13 @@ class Bug:
     """One seeded fault, and the beginning of the law that finds it."""
 
     law: str
-    setting: Setting | FleetSetting
+    setting: Searched
 
 
-def searched(setting: Setting | FleetSetting) -> Result:
+def searched(setting: Searched) -> Result:
     """What the search says of that setting."""
+    if isinstance(setting, SingleSetting):
+        return Search(SingleModel(setting)).run()
     if isinstance(setting, FleetSetting):
         return Search(FleetModel(setting)).run()
     return Search(Outside(setting)).run()
@@ -88,19 +95,30 @@ FLEET = (
     Bug(UNENDING, FleetSetting("going back expects the newest", rotations=1, flights=0, expects_newest=True)),
 )
 
-BUGS: tuple[Bug, ...] = (*ADAPTERS, *HANDS, *MACHINE, *FLEET)
+SINGLE = (
+    Bug(HEALED, SingleSetting("one slot without a fence", target_fence=False)),
+    Bug(HEALED, SingleSetting("one slot, deliver without a fence", deliver_fence=False)),
+    Bug(HEALED, SingleSetting("one slot, not verified", flights=0, lossy=True, skipped=frozenset({"verify:new"}))),
+    Bug(ALARMED, SingleSetting("one slot, another candidate is applied", regenerate=True)),
+    Bug(RETIRED, SingleSetting("one slot, retired before all have moved", flights=0, skipped=frozenset({"settle"}))),
+    Bug(AGREED, SingleSetting("one slot, abort after the target was told", flights=0, late_abort=True)),
+)
 
-SHORT: tuple[Setting | FleetSetting, ...] = (
+BUGS: tuple[Bug, ...] = (*ADAPTERS, *HANDS, *MACHINE, *FLEET, *SINGLE)
+
+SHORT: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 2 under way", Bounds(rotations=3, flights=2)),
     Setting("no compare-and-swap, 2 rotations, 1 under way", Bounds(rotations=2, flights=1), Rules(cas=False)),
     Setting("holds and excuses, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, holds=True)),
     Setting("lost journal tail, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, tail=True)),
     Setting("forgetful target, 2 rotations", Bounds(rotations=2, flights=0), LOSSY, may_drift=True),
     FleetSetting("fleet, 2 rotations, 1 under way", rotations=2, flights=1),
+    SingleSetting("one slot, 3 rotations, 2 under way", rotations=3, flights=2),
+    SingleSetting("one slot, forgetful target, 2 rotations", rotations=2, lossy=True),
 )
 """What every run of the tests searches: all states within these bounds."""
 
-LONG: tuple[Setting | FleetSetting, ...] = (
+LONG: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 3 under way", Bounds(rotations=3, flights=3)),
     Setting("no compare-and-swap, 3 rotations, 1 under way", Bounds(rotations=3, flights=1), Rules(cas=False)),
     Setting("no compare-and-swap, 2 rotations, 2 under way", Bounds(rotations=2, flights=2), Rules(cas=False)),
@@ -109,5 +127,6 @@ LONG: tuple[Setting | FleetSetting, ...] = (
     Setting("lost journal tail, 1 rotation, 2 under way", Bounds(rotations=1, flights=2, tail=True)),
     FleetSetting("fleet, 2 rotations, 2 under way", rotations=2, flights=2),
     FleetSetting("fleet, 3 rotations, 1 under way", rotations=3, flights=1),
+    SingleSetting("one slot, 5 rotations, 3 under way", rotations=5, flights=3),
 )
 """Farther; minutes and some gigabytes."""

@@ -4,12 +4,10 @@ import sys
 import time
 from argparse import ArgumentParser
 
-from .bugs import BUGS, LONG, SHORT, Bug, searched
-from .fleet import FleetSetting
-from .outside import Setting
+from .bugs import BUGS, LONG, SHORT, Bug, Searched, searched
 
 
-def _whole(setting: Setting | FleetSetting) -> bool:
+def _whole(setting: Searched) -> bool:
     began = time.process_time()
     result = searched(setting)
     print(f"{result.line()} ({time.process_time() - began:.1f} s of processor time)", flush=True)

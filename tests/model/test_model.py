@@ -21,15 +21,14 @@ from keyturn.rotation.events import (
 from keyturn.rotation.machine import apply
 from keyturn.rotation.state import Secret, Stored
 
-from .bugs import BUGS, SHORT, Bug, searched
-from .fleet import FleetSetting
+from .bugs import BUGS, SHORT, Bug, Searched, searched
 from .folding import CLAIM, INTENT, OTHER
 from .outside import Setting
 from .shapes import Bounds
 
 
 @pytest.mark.parametrize("setting", SHORT, ids=lambda one: one.name)
-def test_no_law_is_broken_within_the_bounds(setting: Setting | FleetSetting) -> None:
+def test_no_law_is_broken_within_the_bounds(setting: Searched) -> None:
     """Every state within the bounds keeps every law, and can be brought to an end."""
     result = searched(setting)
     assert not result.law, "\n".join(result.trace)

@@ -86,11 +86,11 @@ def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
     if step is None or family(step) != "settle":
         raise illegal(fact, seq)
     leaving, settling = leaving_slot(rotation), rotation.settling
-    if fact.pooled:
-        return _release(rotation)
     everyone = {name for name, _ in settling.seen} >= {rule.name for rule in rotation.plan.consumers}
     if not everyone or (leaving is not None and fact.slot != leaving):
         return rotation
+    if fact.pooled:
+        return _release(rotation)
     watched = leaving is None or (fact.largest_gap_ms <= MAX_GAP_MS and fact.samples > 0)
     if fact.quiet_ms < rotation.plan.window_ms or not watched:
         return replace(rotation, settling=Settling(settling.seen))

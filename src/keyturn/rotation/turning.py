@@ -60,8 +60,11 @@ def check_turn(name: str, rotation: Rotation, direction: Direction) -> None:
     """Raises Refused where the rotation can no longer, or not yet, turn that way; names what can be done instead."""
     if direction is Direction.ABORT and not may_abort(rotation):
         instead = "keyturn revert" if may_revert(rotation) else "keyturn resume"
-        raise Refused("it is too late to abort: the new version was promoted", f"{instead} {name}")
+        late = "the target was told, and it holds one credential only" if rotation.single else "it was promoted"
+        raise Refused(f"it is too late to abort the new version: {late}", f"{instead} {name}")
     if direction is Direction.REVERT and not may_revert(rotation):
         instead = "keyturn abort" if may_abort(rotation) else "keyturn resume"
         when = "nothing was promoted yet" if may_abort(rotation) else "the old version is being ended"
+        if rotation.single:
+            when = "the target holds one credential only"
         raise Refused(f"this rotation cannot be reverted: {when}", f"{instead} {name}")

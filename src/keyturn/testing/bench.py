@@ -27,13 +27,23 @@ class Bench:
         folder: for journal and locks.
         window: minimum overlap in seconds.
         deadline: seconds after which holdouts are named.
+        slots: of the target; with one only, the new credential ends the old.
+        releases: whether a pooler's idle sessions may be ended.
     """
 
-    def __init__(self, folder: Path, *, window: float = 0.05, deadline: float = 600.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        window: float = 0.05,
+        deadline: float = 600.0,
+        slots: tuple[str, ...] = ("a", "b"),
+        releases: bool = False,
+    ) -> None:
         self.folder = folder
         self.clock: Clock = SystemClock()
-        self.target = FakeTarget()
-        self.rotator: Rotator = FakeRotator(self.target)
+        self.target = FakeTarget(slots)
+        self.rotator: Rotator = FakeRotator(self.target, releases=releases)
         self.store = MemoryStore()
         self.escrow = MemoryEscrow()
         self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]

@@ -87,6 +87,30 @@ class FakeTarget:
         finally:
             self.log_out(session)
 
+    def keep_idle(self, name: str) -> None:
+        """A pooler keeps one more session of the slot, in which nobody works."""
+        with self._lock:
+            session = Session("127.0.0.1", "pooler", "2026-01-01T00:00:00.000Z", self._next_pid, pooled=True)
+            self._next_pid += 1
+            self._slot(name).sessions[session.pid] = session
+
+    def end_idle(self, name: str, fence: int) -> int:
+        """End the slot's idle sessions of the pooler, unless a later effect stands there; how many.
+
+        Raises:
+            FenceLost, NotFound, Unavailable: none was ended.
+        """
+        with self._lock:
+            self._reach()
+            slot = self._slot(name)
+            if slot.fence is not None and slot.fence > fence:
+                raise FenceLost(f"slot {name} carries a later effect ({slot.fence}, this one is {fence})")
+            slot.fence = fence
+            idle = [pid for pid, session in slot.sessions.items() if session.pooled]
+            for pid in idle:
+                del slot.sessions[pid]
+            return len(idle)
+
     def look(self, name: str) -> SlotLook:
         """What the target says of a slot, own sessions left out."""
         with self._lock:
@@ -178,14 +202,18 @@ class Refusal(AdapterError):
 
 
 class FakeRotator:
-    """The rotator of a `FakeTarget`: the same protocol, the same contract suite as a real one."""
+    """The rotator of a `FakeTarget`: the same protocol, the same contract suite as a real one.
+
+    `releases` is whether a pooler's idle sessions may be ended.
+    """
 
     kind = "fake"
     shape = Shape.OUTSIDE
     fenced = True
 
-    def __init__(self, target: FakeTarget) -> None:
+    def __init__(self, target: FakeTarget, *, releases: bool = False) -> None:
         self.target = target
+        self.releases = releases
         self.slots = target.slots
         self.overlap = Overlap.TWO_CREDENTIALS if len(self.slots) > 1 else Overlap.NONE
 
@@ -232,6 +260,10 @@ class FakeRotator:
     def disable(self, slot: str, fence: int) -> None:
         """Switch the slot off; its sessions stay."""
         self.target.change(slot, fence, enabled=False)
+
+    def release(self, slot: str, fence: int) -> int:
+        """End the pooler's idle sessions of the slot."""
+        return self.target.end_idle(slot, fence)
 
     def provision(self) -> tuple[str, ...]:
         """Create the slots that are missing."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from keyturn.core.rotator import Shape
+from keyturn.core.rotator import Overlap, Shape
 from keyturn.rotation.events import (
     Aborted,
     Claimed,
@@ -32,6 +32,8 @@ from keyturn.rotation.state import Kind, Rotation, Secret, Stored
 WINDOW_MS = 1000
 PLAN = Planned("r1", "b", "n", window_ms=WINDOW_MS, copies=True, consumers=(ConsumerRule("app"),))
 FLEET = replace(PLAN, shape=Shape.FLEET, slot="")
+SINGLE = replace(PLAN, slot="a", overlap=Overlap.NONE, window_ms=0)
+POOLED = replace(PLAN, releases=True)
 OLD, NEW = Stored("v0", "o", "a"), Stored("v1", "n", "b")
 REFUSALS = {"death:old", "refused:new"}
 
@@ -100,6 +102,11 @@ class Play:
         left = "a" if self.rotation.direction is Direction.FORWARD else "b"
         where = left if slot is None else slot
         return self.take(DisuseObserved("r1", where, quiet_ms, samples, largest_gap_ms=gap_ms))
+
+    def pooled(self, sessions: int = 1) -> "Play":
+        """The target showed idle sessions of a pooler."""
+        left = "a" if self.rotation.direction is Direction.FORWARD else "b"
+        return self.take(DisuseObserved("r1", left, 0, 1, pooled=sessions))
 
     def settle(self) -> "Play":
         """Observed, quiet, observed again."""

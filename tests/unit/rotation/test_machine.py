@@ -32,7 +32,7 @@ from keyturn.rotation.events import (
 )
 from keyturn.rotation.machine import CANDIDATE, IDLE, IN_USE, MAX_TRIES, apply, next_action
 from keyturn.rotation.state import Secret, Stored
-from tests.unit.rotation.play import FLEET, NEW, OLD, PLAN, Play
+from tests.unit.rotation.play import FLEET, NEW, OLD, PLAN, SINGLE, Play
 
 Script = Callable[[], Play]
 REJECTED = Rejected("r1", "app", "i0", "v1", "no such role")
@@ -183,6 +183,37 @@ BACK_ANSWERS: list[tuple[str, str, tuple[str, str]]] = [
 ]
 
 
+ONE_SLOT_ANSWERS: list[tuple[str, str, tuple[str, str]]] = [
+    ("control:old", Answer.ACCEPTED, ("effect", "apply")),
+    ("control:old", Answer.REFUSED, ("turn", "drift")),
+    ("control:old", Answer.UNUSABLE, ("probe", "control:old")),
+    ("verify:new", Answer.ACCEPTED, ("effect", "promote")),
+    ("verify:new", Answer.REFUSED, ("effect", "apply")),
+    ("verify:new", Answer.UNUSABLE, ("probe", "verify:new")),
+    ("verify:new", Answer.UNREACHABLE, ("probe", "verify:new")),
+    ("reverify:new", Answer.REFUSED, ("effect", "apply")),
+    ("reverify:new", Answer.UNUSABLE, ("probe", "reverify:new")),
+    ("death:new", Answer.REFUSED, ("effect", "apply")),
+    ("death:old", Answer.REFUSED, ("probe", "death:again")),
+    ("death:old", Answer.ACCEPTED, ("effect", "apply")),
+    ("death:again", Answer.REFUSED, ("effect", "apply")),
+]
+
+
+@pytest.mark.parametrize(("purpose", "answer", "expected"), ONE_SLOT_ANSWERS)
+def test_verdicts_with_one_slot(purpose: str, answer: str, expected: tuple[str, str]) -> None:
+    """With one slot nothing turns back once the target was told: what it does not follow it is told again."""
+    assert Play(SINGLE).to(purpose).answer(answer).shown() == expected
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_the_gap_of_the_last_rotation_is_kept(name: str) -> None:
+    """The fold keeps the gap of the rotation that closed last, and none where there was none."""
+    play = Play(SINGLE if name == "one" else PLAN).to("")
+    closed = Closed("r1", "v1", gap_ms=42 if name == "one" else None)
+    assert play.take(closed).secret.gap_ms == (42 if name == "one" else None)
+
+
 @pytest.mark.parametrize(("purpose", "answer", "expected"), ANSWERS)
 def test_verdicts_forward(purpose: str, answer: str, expected: tuple[str, str]) -> None:
     """Each answer of a look or probe has its one consequence; what proves nothing leaves the step open."""
@@ -224,8 +255,9 @@ def test_a_turn_says_why() -> None:
         (lambda: Play().to("death:old"), "death:old", Answer.ACCEPTED),
         (lambda: back("settle").to("refused:new"), "refused:new", Answer.ACCEPTED),
         (lambda: Play(FLEET).to("death:old"), "death:old", Answer.ACCEPTED),
+        (lambda: Play(SINGLE).to("verify:new"), "verify:new", Answer.REFUSED),
     ],
-    ids=["retire", "revert", "fleet"],
+    ids=["retire", "revert", "fleet", "one slot"],
 )
 def test_an_end_that_does_not_come_is_drift(start: Script, probe: str, bad: str) -> None:
     """What goes on being accepted is ended again a few times, then a person is asked."""

@@ -8,11 +8,15 @@ from keyturn.core.rotator import Death
 from keyturn.rotation.events import Direction, Planned
 from keyturn.rotation.orders import KINDS, death_of, family, leaving_slot, may_abort, may_revert, steps
 from keyturn.rotation.state import Stored
-from tests.unit.rotation.play import FLEET, OLD, PLAN, Play
+from tests.unit.rotation.play import FLEET, OLD, PLAN, POOLED, SINGLE, Play
 
 FORWARD = (
     "look:stage stage look:apply apply verify:new verify:old promote copy reverify:new deliver settle "
     "control:old disable:old death:new death:old death:again retire:old"
+)
+ONE_SLOT = (
+    "stage control:old apply verify:new promote copy deliver reverify:new settle "
+    "death:new death:old death:again retire:old"
 )
 FIRST = "look:stage stage look:apply apply verify:new promote copy reverify:new deliver"
 PHASES = (
@@ -29,6 +33,9 @@ BACK = "demote copy withdraw deliver settle kept:old disable:new refused:new"
         (PLAN, OLD, FORWARD),
         (replace(PLAN, copies=False), OLD, FORWARD.replace(" copy", "")),
         (PLAN, None, FIRST),
+        (SINGLE, OLD, ONE_SLOT),
+        (replace(SINGLE, copies=False), OLD, ONE_SLOT.replace(" copy", "")),
+        (SINGLE, None, FIRST),
         (FLEET, OLD, PHASES),
         (
             replace(FLEET, copies=False),
@@ -37,7 +44,17 @@ BACK = "demote copy withdraw deliver settle kept:old disable:new refused:new"
         ),
         (FLEET, None, "stage:use promote:use copy:use deliver:use"),
     ],
-    ids=["outside", "no copies", "first", "fleet", "fleet without copies", "first of a fleet"],
+    ids=[
+        "outside",
+        "no copies",
+        "first",
+        "one slot",
+        "one slot, no copies",
+        "first of one slot",
+        "fleet",
+        "fleet without copies",
+        "first of a fleet",
+    ],
 )
 def test_the_order_forward(plan: Planned, old: Stored | None, order: str) -> None:
     """Each shape goes through its steps in the order of the design."""
@@ -53,6 +70,8 @@ def test_the_order_forward(plan: Planned, old: Stored | None, order: str) -> Non
         (PLAN, "apply", "withdraw"),
         (PLAN, "verify:new", "disable:new refused:new withdraw"),
         (PLAN, "promote", "disable:new refused:new withdraw"),
+        (SINGLE, "stage", ""),
+        (SINGLE, "apply", "withdraw"),
         (FLEET, "stage:accept", ""),
         (FLEET, "promote:accept", "withdraw"),
     ],
@@ -87,9 +106,21 @@ def test_the_order_of_a_revert(plan: Planned, at: str, order: str) -> None:
     assert " ".join(steps(Play(plan).to(at).turn(Direction.REVERT).rotation)) == order
 
 
+@pytest.mark.parametrize("direction", [Direction.FORWARD, Direction.REVERT])
+def test_a_pooler_is_released_before_the_settle_that_it_holds(direction: Direction) -> None:
+    """Where idle sessions of a pooler were seen, ending them comes just before the settle, in both directions."""
+    play = Play(POOLED).to("settle")
+    play = play.turn(direction).to("settle") if direction is Direction.REVERT else play
+    target = play.rotation.target_version
+    assert target is not None
+    order = steps(play.on(target.version).pooled().rotation)
+    assert order[order.index("settle") - 1] == "release"
+    assert play.step == "release"
+
+
 def test_every_step_is_of_a_kind() -> None:
     """Whatever may be the next step, the machine knows what sort of action it is."""
-    for order in (FORWARD, FIRST, PHASES, BACK, "disable:new refused:new withdraw"):
+    for order in (FORWARD, ONE_SLOT, "release", FIRST, PHASES, BACK, "disable:new refused:new withdraw"):
         assert {family(step) for step in order.split()} <= KINDS.keys()
 
 
@@ -114,6 +145,10 @@ def test_a_publication_is_no_part_of_the_family(step: str, name: str) -> None:
         (PLAN, OLD, "", False, False),
         (PLAN, None, "promote", True, False),
         (PLAN, None, "deliver", False, False),
+        (SINGLE, OLD, "apply", True, False),
+        (SINGLE, OLD, "verify:new", False, False),
+        (SINGLE, OLD, "settle", False, False),
+        (SINGLE, None, "promote", True, False),
         (FLEET, OLD, "promote:accept", True, False),
         (FLEET, OLD, "deliver:accept", False, True),
         (FLEET, OLD, "promote:use", False, True),
@@ -143,7 +178,8 @@ def test_nothing_turns_twice() -> None:
 
 
 def test_which_slot_is_left() -> None:
-    """Going forward the old slot is left, going back the new one, and none by a fleet or a first version."""
+    """Forward the old slot is left, back the new one; none by a fleet, a first version, or where there is only one."""
+    assert leaving_slot(Play(SINGLE).rotation) is None
     assert leaving_slot(Play().rotation) == "a"
     assert leaving_slot(Play().to("settle").turn(Direction.REVERT).rotation) == "b"
     assert leaving_slot(Play(old=None).rotation) is None

@@ -6,8 +6,8 @@ import pytest
 
 from keyturn.core.errors import Corrupt
 from keyturn.rotation.events import ConsumerRule, Direction, DisuseObserved, Excused, Observed, Seen
-from keyturn.rotation.settling import MAX_GAP_MS
-from tests.unit.rotation.play import FLEET, PLAN, WINDOW_MS, Play
+from keyturn.rotation.settling import MAX_GAP_MS, MAX_RELEASES, may_release
+from tests.unit.rotation.play import FLEET, PLAN, POOLED, SINGLE, WINDOW_MS, Play
 
 GOOD = Seen("i0", "v1", "v1", "holds")
 
@@ -208,3 +208,58 @@ def test_observations_before_there_is_a_version_are_illegal() -> None:
     """Nothing can be observed before something was staged."""
     with pytest.raises(Corrupt, match="may not follow"):
         Play().take(Observed("r1", "app", "v1", complete=True))
+
+
+def test_a_single_slot_settles_without_a_watch() -> None:
+    """Where one slot holds old and new alike, there is nothing to watch: instances seen twice are enough."""
+    assert Play(SINGLE).to("settle").on("v1").quiet(0, samples=0).on("v1").step == "death:new"
+
+
+def test_idle_sessions_of_a_pooler_are_ended_when_all_have_moved() -> None:
+    """Once every consumer was seen on the version, what the pooler keeps is released and the settle begins anew."""
+    play = Play(POOLED).to("settle").on("v1")
+    assert may_release(play.rotation)
+    assert play.pooled().step == "release"
+    assert play.well().step == "settle"
+    assert play.rotation.settling.seen == ()
+    assert play.settle().step == "control:old"
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        Play(POOLED).to("settle"),
+        Play(POOLED).to("settle").seen(GOOD, complete=False),
+        Play(PLAN).to("settle").on("v1"),
+    ],
+    ids=["nobody seen", "not all seen", "not declared"],
+)
+def test_no_session_is_ended_before_that(play: Play) -> None:
+    """Nothing is released while a consumer is not shown to have moved, or where the manifest does not allow it."""
+    assert not may_release(play.rotation)
+    assert play.pooled().step == "settle"
+
+
+def test_sessions_that_come_back_are_ended_again_a_few_times() -> None:
+    """A pooler that opens idle sessions again and again is released so many times, then it holds."""
+    play = Play(POOLED).to("settle")
+    for _ in range(MAX_RELEASES):
+        play.on("v1").pooled()
+        assert play.step == "release"
+        play.well()
+    play.on("v1").pooled()
+    assert play.step == "settle"
+    assert not may_release(play.rotation)
+
+
+def test_what_the_pooler_keeps_of_another_slot_is_left_alone() -> None:
+    """Idle sessions of the credential that stays are no reason to end any."""
+    play = Play(POOLED).to("settle").on("v1")
+    assert play.take(DisuseObserved("r1", "b", 0, 1, pooled=1)).step == "settle"
+
+
+def test_a_revert_may_release_again() -> None:
+    """Releases are counted anew on the way back."""
+    play = Play(POOLED).to("settle").on("v1").pooled().well().turn(Direction.REVERT).to("settle").on("v0")
+    assert play.rotation.releases == 0
+    assert play.pooled().step == "release"
