@@ -78,6 +78,10 @@ class SessionRefused(Denied):
     """The credential was not what it turned on, and yet no session came of it."""
 
 
+class NoLogIn(Unavailable):
+    """The server answered before it asked for a password, and takes no log-in now."""
+
+
 class Untrusted(Unavailable):
     """The server could not show by TLS that it is the one that was asked for."""
 
@@ -105,6 +109,7 @@ def connect(server: Server, credential: Bundle) -> Session:
         SessionRefused: authenticated, then turned away (53300, 42501, 3D000), or not let in to
             authenticate at all (28000 from pg_hba.conf).
         Untrusted: TLS could not be set up as asked; nothing went over the line in plaintext.
+        NoLogIn: turned away before any password was asked for (53300, 57P03; 08P01 by pgbouncer).
         Unavailable: no answer before the deadline, or none that belongs to a log-in.
         Unsupported: the bundle is no log-in, or libpq is too old.
     """
@@ -238,7 +243,7 @@ def _log_in_failure(server: Server, pgconn: PGconn) -> AdapterError:
         return LogInRefused(f"{server.node} refused the log-in ({state})")
     if asked or state in {"28000", "28P01"}:
         return SessionRefused(f"{server.node} gave no session ({state})", _SESSION_REMEDY.get(state, ""))
-    return Unavailable(f"{server.node} takes no log-in now ({state})")
+    return NoLogIn(f"{server.node} takes no log-in now ({state})")
 
 
 _SESSION_REMEDY = {

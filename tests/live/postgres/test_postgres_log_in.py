@@ -22,6 +22,7 @@ from keyturn.core.errors import AdapterError, Unavailable, Unsupported
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.system.postgres import (
     LogInRefused,
+    NoLogIn,
     Server,
     SessionRefused,
     Untrusted,
@@ -183,7 +184,7 @@ def test_server_is_full(odd: PostgresServer) -> None:
         stack.enter_context(contextlib.closing(odd.connect()))
         none_left = failure(server)
     assert isinstance(kept_for_others, SessionRefused)
-    assert type(none_left) is Unavailable
+    assert type(none_left) is NoLogIn
     assert "53300" in kept_for_others.message
     assert "53300" in none_left.message
 

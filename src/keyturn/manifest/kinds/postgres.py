@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Annotated, ClassVar, Literal
 
 from keyturn.manifest.problems import Flaw, Off
 from keyturn.manifest.secret import SecretTable
-from keyturn.manifest.shapes import AtLeastOne, Host, Identifier, Name, PositiveDuration, Tls, shape
+from keyturn.manifest.shapes import AtLeastOne, Host, Identifier, Line, Name, PositiveDuration, Several, Tls, shape
 
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]{0,62}\Z", re.ASCII)
 _RESERVED = re.compile(r"pg_.*|public|none|current_role|current_user|session_user", re.IGNORECASE)
@@ -20,6 +21,50 @@ def _role(text: str) -> str:
 
 Role = Annotated[str, *shape(_role, "^[A-Za-z_][A-Za-z0-9_$.@-]{0,62}$", example="clo_a")]
 """A role of the cluster; the allow-list keeps it free of anything that needs quoting twice."""
+
+
+def _address(text: str) -> str:
+    if text != "local":
+        try:
+            ip_network(text)
+        except ValueError:
+            raise Off("is no address", 'write an IP such as "10.0.0.7", a network, or "local"') from None
+    return text
+
+
+Address = Annotated[str, *shape(_address, example="10.0.0.7")]
+"""Where sessions come from: an IP address, a network, or `local` for PostgreSQL's Unix socket."""
+
+
+class Pooler(Tls):
+    """A connection pooler (pgbouncer) that the consumers connect to; Keyturn itself works on `target.hosts`.
+
+    `addresses` and `applications` tell its sessions from others; the published `{host}`, `{port}`,
+    `{hosts}` and `{dbname}` are the pooler's.
+    """
+
+    hosts: AtLeastOne[Host]
+    """Where it listens; the new credential has to work through each."""
+    mode: Literal["transaction", "session"]
+    """Its `pool_mode`."""
+    addresses: AtLeastOne[Address]
+    """Where PostgreSQL sees its sessions come from."""
+    applications: Several[Line] = ()
+    """If given: application names of its clients; a session of another name is not the pooler's."""
+    dbname: Identifier | None = None
+    """The database's name at the pooler, if it is another one."""
+    release_idle: bool = False
+    """Whether its idle sessions of a credential that all consumers have left may be ended."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, int], ...]:
+        """The hosts as (host, port), without the brackets of an IPv6 address."""
+        return _endpoints(self.hosts)
+
+    def flaws(self) -> Iterator[Flaw]:
+        """A host that is named twice."""
+        yield from super().flaws()
+        yield from _twice(self.hosts)
 
 
 class Target(Tls):
@@ -41,12 +86,13 @@ class Target(Tls):
     """A secret of Keyturn's own: the role that may change them."""
     deadline: PositiveDuration = 15.0
     """For one connection with all that is asked on it."""
+    pooler: Pooler | None = None
+    """What the consumers connect to instead of the hosts."""
 
     @property
     def endpoints(self) -> tuple[tuple[str, int], ...]:
         """The hosts as (host, port), without the brackets of an IPv6 address."""
-        parts = (host.rpartition(":") for host in self.hosts)
-        return tuple((host.strip("[]"), int(port)) for host, _, port in parts)
+        return _endpoints(self.hosts)
 
     def flaws(self) -> Iterator[Flaw]:
         """Roles that are more than two, not distinct, or the owner."""
@@ -55,8 +101,17 @@ class Target(Tls):
             yield Flaw(("roles",), "not one role or two distinct ones", 'write two such as ["clo_a", "clo_b"]')
         if self.owner_role in self.roles:
             yield Flaw(("owner_role",), "the owner role is one of the log-in roles", "it needs its own name")
-        if len({host.lower() for host in self.hosts}) != len(self.hosts):
-            yield Flaw(("hosts",), "a host is named twice", "name each once")
+        yield from _twice(self.hosts)
+
+
+def _endpoints(hosts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    parts = (host.rpartition(":") for host in hosts)
+    return tuple((host.strip("[]"), int(port)) for host, _, port in parts)
+
+
+def _twice(hosts: tuple[str, ...]) -> Iterator[Flaw]:
+    if len({host.lower() for host in hosts}) != len(hosts):
+        yield Flaw(("hosts",), "a host is named twice", "name each once")
 
 
 class Options(SecretTable):

@@ -1,7 +1,9 @@
 """The PostgreSQL credential that a manifest declares."""
 
 from keyturn.manifest.kinds.postgres import Options
+from keyturn.manifest.kinds.postgres import Pooler as PoolerTable
 from keyturn.manifest.surroundings import Surroundings
+from keyturn.rotators.postgres.pooler import Mode, Pooler
 from keyturn.rotators.postgres.rotator import Postgres
 
 
@@ -22,4 +24,21 @@ def declared(options: Options, around: Surroundings) -> Postgres:
         connect_timeout=target.connect_timeout,
         deadline=target.deadline,
         probe=options.probe,
+        pooler=_pooler(target.pooler),
+    )
+
+
+def _pooler(table: PoolerTable | None) -> Pooler | None:
+    if table is None:
+        return None
+    return Pooler(
+        hosts=table.endpoints,
+        mode=Mode(table.mode),
+        addresses=table.addresses,
+        applications=table.applications,
+        dbname=table.dbname,
+        sslmode=table.sslmode,
+        sslrootcert=str(table.sslrootcert) if table.sslrootcert else None,
+        connect_timeout=table.connect_timeout,
+        release_idle=table.release_idle,
     )

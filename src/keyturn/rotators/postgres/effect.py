@@ -1,5 +1,6 @@
 """One change of one role, in one transaction, at most once and never after a later one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -19,15 +20,25 @@ SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synch
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What is to become of a role: `change` follows its name in ALTER ROLE; then `enabled` holds."""
+    """What is to become of a role: `change` follows its name in ALTER ROLE; then `enabled` holds.
+
+    An empty `change` leaves the role as it is, and so does None for `enabled`: only the fence is set.
+    """
 
     role: str
     mark: Mark
     change: sql.Composable
-    enabled: bool
+    enabled: bool | None
 
-    def carry_out(self, session: Session) -> None:
+    def carry_out(self, session: Session, within: Callable[[Session], int] | None = None) -> int:
         """Change the role, unless this effect or a later one stands there already.
+
+        Args:
+            session: of the admin, on the server that takes writes.
+            within: done in the same transaction while nobody else can change the role, before the commit.
+
+        Returns:
+            What `within` returned; 0 without it, or when this effect stands there already.
 
         Raises:
             FenceLost: a later effect stands there.
@@ -43,7 +54,7 @@ class Effect:
             lock(session, self.role)
             before = self._stored(session)
             if self._done(before):
-                return
+                return 0
             role = sql.Identifier(self.role)
             session.execute(sql.SQL("ALTER ROLE {} {}").format(role, self.change))
             # Advisory locks are per database. ALTER ROLE holds the role itself until the end of the
@@ -51,8 +62,14 @@ class Effect:
             if self._stored(session).mark != before.mark:
                 raise Unavailable(f"{what}: another worker changed it at the same time")
             session.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(str(self.mark))))
+            done = within(session) if within else 0
         with answers(what, sent=True):
             session.execute("COMMIT")
+        return done
+
+    def not_overtaken(self, session: Session) -> None:
+        """Look at the fence where no write is possible, on a standby. Raises what `carry_out` raises."""
+        self._done(self._stored(session))
 
     def _stored(self, session: Session) -> "_Stored":
         row = session.execute(_ROLE, (self.role,)).fetchone()
@@ -68,7 +85,7 @@ class Effect:
         fence = stored.mark.fence
         if fence > self.mark.fence:
             raise FenceLost(f"role {self.role} carries a later effect ({fence}, this one is {self.mark.fence})")
-        if fence == self.mark.fence and stored.enabled != self.enabled:
+        if fence == self.mark.fence and self.enabled not in (None, stored.enabled):
             raise Conflict(
                 f"role {self.role} was changed by somebody else: it {'may' if stored.enabled else 'may not'} log in",
                 f"keyturn status {self.mark.secret}",

@@ -11,13 +11,14 @@ import psycopg
 from psycopg import sql
 
 from keyturn.core.clock import rfc3339
-from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable
+from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable, Unsupported
 from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
 from keyturn.core.rotator import Session as Seen
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.rotators.postgres.agreement import unanimous
 from keyturn.rotators.postgres.effect import Effect, log_in_with
 from keyturn.rotators.postgres.mark import Mark
+from keyturn.rotators.postgres.pooler import FROM_POOLER, POOLED, Pooler, end_idle, facts, joined, through
 from keyturn.rotators.postgres.provision import provision
 from keyturn.rotators.postgres.target import Target
 from keyturn.system import postgres
@@ -30,16 +31,18 @@ PASSWORD_LENGTH = 40
 """Of 62 letters and digits: 238 bits, in an alphabet that no URL, shell, file or SASLprep changes."""
 _ALPHABET = string.ascii_letters + string.digits
 
-_LOOK = """
+_OURS = f"(application_name = %(application)s AND {FROM_POOLER} IS FALSE)"
+"""Our own sessions. One of the pooler's keeps the name of whoever used it last, so it may be anybody's by now."""
+_LOOK = f"""
 SELECT r.rolcanlogin, shobj_description(r.oid, 'pg_authid'),
        (SELECT count(*) FROM pg_catalog.pg_stat_activity a
-         WHERE a.usename = r.rolname AND a.application_name <> %(application)s)
+         WHERE a.usename = r.rolname AND NOT {_OURS})
   FROM pg_catalog.pg_roles r WHERE r.rolname = %(slot)s
-"""
-_SAMPLE = """
-SELECT host(client_addr), application_name, backend_start, pid FROM pg_catalog.pg_stat_activity
- WHERE usename = %(slot)s AND application_name <> %(application)s ORDER BY pid
-"""
+"""  # noqa: S608  # a constant of ours; values are parameters
+_SAMPLE = f"""
+SELECT host(client_addr), application_name, backend_start, pid, {POOLED} FROM pg_catalog.pg_stat_activity
+ WHERE usename = %(slot)s AND NOT {_OURS} ORDER BY pid
+"""  # noqa: S608  # as above
 _RIGHT_TO_SEE = "SELECT pg_has_role('pg_read_all_stats', 'usage')"
 _STANDBY = "SELECT pg_is_in_recovery(), pg_postmaster_start_time()::text"
 
@@ -51,7 +54,7 @@ class Postgres:
         admin: reads the admin bundle (`username`, `password`) anew for each connection.
         connect: opens one connection; the crash harness wraps it.
         hosts, dbname, owner_role, roles, sslmode, sslrootcert, connect_timeout, deadline, probe,
-            secret, service, environment: see `Target`.
+            secret, service, environment, pooler: see `Target`.
     """
 
     kind = "postgres"
@@ -74,6 +77,7 @@ class Postgres:
         connect_timeout: float = 5.0,
         deadline: float = 15.0,
         probe: str | None = None,
+        pooler: Pooler | None = None,
         connect: Connect = postgres.connect,
     ) -> None:
         self._target = Target(
@@ -89,7 +93,10 @@ class Postgres:
             connect_timeout=connect_timeout,
             deadline=deadline,
             probe=probe,
+            pooler=pooler,
         )
+        self.releases = pooler is not None and pooler.release_idle
+        self._facts = facts(pooler, self._target.application)
         self.slots = self._target.roles
         self.overlap = Overlap.TWO_CREDENTIALS if len(self.slots) > 1 else Overlap.NONE
         self._read_admin = admin
@@ -116,13 +123,13 @@ class Postgres:
         )
 
     def coordinates(self) -> Mapping[str, str]:
-        """`host` and `port` of the first host, `dbname`, and `hosts` with all of them."""
-        servers = self._target.servers
+        """Where consumers connect to: `host` and `port` of the first, `dbname`, and `hosts` with all of them."""
+        servers = self._target.poolers or self._target.servers
         host = f"[{servers[0].host}]" if ":" in servers[0].host else servers[0].host
         return {
             "host": host,
             "port": str(servers[0].port),
-            "dbname": self._target.dbname,
+            "dbname": servers[0].dbname,
             "hosts": ",".join(server.node for server in servers),
         }
 
@@ -155,9 +162,16 @@ class Postgres:
         self._effect(slot, sql.SQL("NOLOGIN"), fence, enabled=False)
 
     def accepts(self, bundle: Bundle) -> Probe:
-        """Log-ins at every declared host: ACCEPTED or REFUSED only when all of them say so (`unanimous`)."""
+        """Log-ins at every declared host: ACCEPTED or REFUSED only when all of them say so (`unanimous`).
+
+        And so does every host of a declared pooler: it gives a session to what PostgreSQL accepts, and none
+        to what PostgreSQL refuses. It is not asked when PostgreSQL said neither.
+        """
         self.slot_of(bundle)
-        return unanimous(self._target.servers, lambda server: self._log_in(server, bundle))
+        direct = unanimous(self._target.servers, lambda server: self._log_in(server, bundle))
+        if direct.answer not in {Answer.ACCEPTED, Answer.REFUSED}:
+            return direct
+        return joined([direct, *(self._log_in_through(pooler, bundle, direct) for pooler in self._target.poolers)])
 
     def sample(self, slot: str) -> Sample:
         """The sessions of the role on every declared host, without those that carry our own name."""
@@ -169,8 +183,25 @@ class Postgres:
             seen += sessions
             if not sees_all:
                 blind.add("address and age of sessions: the admin role is no member of pg_read_all_stats")
+        if self._target.pooler is not None:
+            blind.add("clients that are logged in at the pooler and ask for nothing")
         nodes = tuple(server.node for server in self._target.servers)
         return Sample(tuple(seen), nodes, tuple(sorted(blind)))
+
+    def release(self, slot: str, fence: int) -> int:
+        """End the sessions of the role that the pooler keeps idle, on every declared host; return how many.
+
+        Raises:
+            Unsupported: the manifest does not allow it.
+            Denied: the admin role lacks pg_read_all_stats or pg_signal_backend.
+            FenceLost, Conflict, NotFound, OutcomeUnknown, Unavailable: see `Effect`.
+        """
+        self._check(slot)
+        if not self.releases:
+            raise Unsupported("no pooler's idle sessions may be ended", "set release_idle in the pooler's table")
+        effect = Effect(slot, self._target.mark.at(fence), sql.SQL(""), enabled=None)
+        with self._primary() as session:
+            return effect.carry_out(session, lambda primary: self._release(effect, primary))
 
     def provision(self) -> tuple[str, ...]:
         """Create owner role and log-in roles, without a password, where they are missing."""
@@ -226,10 +257,22 @@ class Postgres:
         with self._primary() as session:
             effect.carry_out(session)
 
+    def _release(self, effect: Effect, primary: Session) -> int:
+        """All servers, while the fence is held on the one that takes writes."""
+        ended = end_idle(primary, effect.role, self._facts)
+        for server in self._target.servers:
+            if (server.host, server.port) == (primary.info.host, primary.info.port):
+                continue
+            with closing(self._admin(server)) as session, answers(f"ending idle sessions on {server.node}"):
+                begin(session)
+                effect.not_overtaken(session)
+                ended += end_idle(session, effect.role, self._facts)
+        return ended
+
     def _look(self, server: Server, slot: str) -> SlotLook:
         with closing(self._admin(server)) as session, answers(f"looking at role {slot} on {server.node}"):
             begin(session)
-            row = session.execute(_LOOK, {"slot": slot, "application": self._target.application}).fetchone()
+            row = session.execute(_LOOK, {"slot": slot, **self._facts}).fetchone()
         if row is None:
             return SlotLook(slot, exists=False, enabled=False, sessions=0, fence=None)
         mark = Mark.parse(row[1])
@@ -252,6 +295,9 @@ class Postgres:
             return Probe(Answer.UNREACHABLE, error.message)
         except AdapterError as error:
             return Probe(Answer.UNUSABLE, error.message)
+
+    def _log_in_through(self, pooler: Server, bundle: Bundle, direct: Probe) -> Probe:
+        return through(direct.answer, lambda: self._connect(pooler, bundle), lambda session: self._use(pooler, session))
 
     def _use(self, server: Server, session: Session) -> Probe:
         """What a consumer does after its log-in: be the owner, and be allowed what the probe says."""
@@ -289,7 +335,7 @@ class Postgres:
             with answers(f"sampling role {slot} on {server.node}"):
                 begin(session)
                 sees_all = bool(_only(session.execute(_RIGHT_TO_SEE))[0])
-                rows = session.execute(_SAMPLE, {"slot": slot, "application": self._target.application}).fetchall()
+                rows = session.execute(_SAMPLE, {"slot": slot, **self._facts}).fetchall()
                 session.execute("COMMIT")
         except BaseException:
             session.close()
@@ -305,10 +351,11 @@ def _only(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def _seen(row: tuple[Any, ...], *, sees_all: bool) -> Seen:
-    address, application, since, pid = row
+    address, application, since, pid, pooled = row
     return Seen(
         address or ("local" if sees_all else "not shown"),
         application or "",
         rfc3339(since) if since else "",
         pid,
+        pooled=pooled,
     )

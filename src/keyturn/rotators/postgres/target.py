@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from keyturn.core.errors import UsageError
 from keyturn.rotators.postgres.mark import Mark
+from keyturn.rotators.postgres.pooler import Pooler
 from keyturn.system.postgres import SSL_MODES, Server
 
 MOST_ROLES = 2
@@ -29,6 +30,7 @@ class Target:
         connect_timeout: seconds for one log-in.
         deadline: seconds for one connection with all that is asked on it.
         probe: one statement that a consumer must be allowed to run, rolled back afterwards.
+        pooler: what the consumers connect to instead of the hosts.
         secret, service, environment: whose the roles are; stands in their COMMENT.
 
     Raises:
@@ -48,6 +50,7 @@ class Target:
     connect_timeout: float = 5.0
     deadline: float = 15.0
     probe: str | None = field(default=None, repr=False)
+    pooler: Pooler | None = None
 
     def __post_init__(self) -> None:
         for role in (self.owner_role, *self.roles):
@@ -58,8 +61,11 @@ class Target:
             raise UsageError("owner_role and each of the roles must be different roles")
         _check_hosts(self.hosts)
         _check_dbname(self.dbname)
-        if self.sslmode not in SSL_MODES:
-            raise UsageError(f"sslmode {self.sslmode!r:.40} is not one of {', '.join(SSL_MODES)}", "use verify-full")
+        _check_tls(self.sslmode)
+        if self.pooler is not None:
+            _check_hosts(self.pooler.hosts)
+            _check_dbname(self.pooler.dbname or self.dbname)
+            _check_tls(self.pooler.sslmode)
         if "\0" in (self.probe or "") + (self.sslrootcert or ""):
             raise UsageError("probe or sslrootcert holds a NUL character")
         for word in (self.service, self.environment):
@@ -93,10 +99,35 @@ class Target:
             for host, port in self.hosts
         )
 
+    @property
+    def poolers(self) -> tuple[Server, ...]:
+        """Every declared host of the pooler."""
+        pooler = self.pooler
+        return tuple(
+            Server(
+                host,
+                port,
+                pooler.dbname or self.dbname,
+                self.application,
+                pooler.sslmode,
+                pooler.sslrootcert,
+                pooler.connect_timeout,
+                self.deadline,
+            )
+            for pooler in (pooler,)
+            if pooler is not None
+            for host, port in pooler.hosts
+        )
+
 
 def _check_role(role: str) -> None:
     if not _ROLE.fullmatch(role) or len(role) > _NAME_BYTES or _RESERVED.fullmatch(role):
         raise UsageError(f"{role!r:.80} is not a name for a role", "use up to 63 letters, digits and _")
+
+
+def _check_tls(sslmode: str) -> None:
+    if sslmode not in SSL_MODES:
+        raise UsageError(f"sslmode {sslmode!r:.40} is not one of {', '.join(SSL_MODES)}", "use verify-full")
 
 
 def _check_hosts(hosts: tuple[tuple[str, int], ...]) -> None:
