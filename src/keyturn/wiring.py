@@ -25,7 +25,7 @@ from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
 from keyturn.rotation.parts import Parts, Policy, minimum_overlap
-from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys
+from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.system.files import make_directory
 
 KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
@@ -176,16 +176,17 @@ class Assembly:
     @cached_property
     def self_vault(self) -> LocalVault:
         """Keyturn's own vault, the one that the journal pins."""
+        where = self.self_vault_place
+        return LocalVault.open(where.path, key_file=self.state.key_file, anchor=where.anchor, vault_id=where.vault_id)
+
+    @cached_property
+    def self_vault_place(self) -> Where:
+        """Where Keyturn's own vault is, and which one the journal pins; it is not opened."""
         pinned = [record.data["vault_id"] for record in self.journal.read(SYSTEM) if record.kind == SELF_VAULT]
         if not pinned:
             raise Corrupt("the journal does not say which vault is Keyturn's own", "keyturn audit verify")
-        state = self.state
-        return LocalVault.open(
-            state.self_vault,
-            key_file=state.key_file,
-            anchor=state.anchor(state.self_vault),
-            vault_id=pinned[-1],
-        )
+        path = self.state.self_vault
+        return Where(path, self.state.anchor(path), pinned[-1])
 
     @cached_property
     def escrow(self) -> Escrow:

@@ -46,7 +46,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         places = state_of((state or here / STATE).absolute())
         manifest = here / MANIFEST
         _free(manifest)
-        with _Recovery(recovery_file) as recovery:
+        with Recovery(recovery_file) as recovery:
             vault_id, code = create_state(places)
             recovery.keep(code)
         with Directory(places.directory) as own:
@@ -78,7 +78,7 @@ def _free(path: Path) -> None:
         raise Refused(f"{path} is there already, and is not overwritten", "keep it, or name another directory")
 
 
-class _Recovery:
+class Recovery:
     """Where the recovery code goes. A file is made first, so that no code is made that cannot be kept."""
 
     def __init__(self, path: Path | None) -> None:

@@ -30,6 +30,7 @@ from keyturn.cli import (
     schema,
     status,
     tick,
+    vault,
 )
 from keyturn.cli import list as listing
 from keyturn.cli import set as setting
@@ -97,6 +98,7 @@ app.add_typer(consumer.app, name="consumer")
 app.command("history")(history.command)
 app.command("tick")(tick.command)
 app.add_typer(audit.app, name="audit")
+app.add_typer(vault.app, name="vault")
 app.command("schema")(schema.command)
 app.command("completion")(completion.command)
 
