@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from keyturn.core.errors import Corrupt
 from keyturn.journal.record import EMPTY, NO_HASH, SYSTEM, Head, Record, parse
@@ -32,6 +33,20 @@ class Row:
     seq: int
     hash: str
     stored: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Somebody who has seen a record: the hash that it had, and who that is, such as `checkpoint 7`."""
+
+    hash: str
+    who: str
+
+
+Witnesses = Mapping[str, Mapping[int, Witness]]
+"""By stream and number."""
+
+NOBODY: Witnesses = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +78,21 @@ class Verdict:
         return f"broken at {self.flaws[0]}" if self.flaws else "self-consistent only"
 
 
-def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head]) -> Verdict:
+def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head], witnesses: Witnesses = NOBODY) -> Verdict:
     """Judge all streams.
 
     Args:
         streams: rows of each stream, in the order of their number.
         marks: heads that were seen before, by stream (the high-water mark).
+        witnesses: what signed checkpoints say; where one differs from a mark, the mark is not believed.
     """
     flaws: dict[str, Flaw] = {}
     sound: dict[str, list[Record]] = {}
-    for stream in sorted(streams.keys() | marks.keys()):
-        chain = _Chain(stream, streams.get(stream, ()), marks.get(stream, EMPTY))
+    for stream in sorted(streams.keys() | marks.keys() | witnesses.keys()):
+        known = dict(witnesses.get(stream, {}))
+        if mark := marks.get(stream):
+            known.setdefault(mark.seq, Witness(mark.hash, "the high-water mark"))
+        chain = _Chain(stream, streams.get(stream, ()), known)
         flaw = chain.flaw()
         if flaw is None:
             sound[stream] = [record for record in chain.records if record is not None]
@@ -88,10 +107,10 @@ def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head]) -> V
 class _Chain:
     """One stream's rows and, for each number, who claims it and who names whom."""
 
-    def __init__(self, stream: str, rows: Sequence[Row], mark: Head) -> None:
+    def __init__(self, stream: str, rows: Sequence[Row], known: Mapping[int, Witness]) -> None:
         self._stream = stream
         self._rows = rows
-        self._mark = mark
+        self._known = known
         self.records = [_parsed(row) for row in rows]
         self._claims: dict[int, list[Record]] = defaultdict(list)
         self._hashes: set[str] = set()
@@ -101,7 +120,7 @@ class _Chain:
                 self._hashes.add(record.hash)
 
     def flaw(self) -> Flaw | None:
-        """The first bad record, None when all fit each other and the mark."""
+        """The first bad record, None when all fit each other and who has seen them."""
         prev, met = NO_HASH, set[str]()
         for at, (row, record) in enumerate(zip(self._rows, self.records, strict=True)):
             flaw = self._judged(at, prev, met)
@@ -112,7 +131,7 @@ class _Chain:
                 return self._found(at + 1, How.EDITED, "its number or hash in the table is not its own")
             prev = record.hash
             met.add(prev)
-        return self._below_mark()
+        return self._cut_off()
 
     def _judged(self, at: int, prev: str, met: set[str]) -> Flaw | None:
         seq, record = at + 1, self.records[at]
@@ -120,13 +139,23 @@ class _Chain:
             return self._found(seq, How.DUPLICATED, f"record {record.seq} stands here again")
         if record is None or (record.stream, record.seq, record.prev) != (self._stream, seq, prev):
             return self._misfit(at, prev)
-        if self._vouched(record):
-            return None
+        return None if self._vouched(record) else self._unvouched(record, prev)
+
+    def _unvouched(self, record: Record, prev: str) -> Flaw | None:
+        """Judge a record that fits its predecessor and that nobody names."""
+        seq = record.seq
         if any(self._vouched(rival) for rival in self._claims[seq] if rival.prev == prev):
             return self._found(seq, How.INSERTED, "another record has this number, and its successor names that one")
+        if seq in self._known:
+            return self._found(seq, How.EDITED, f"{self._known[seq].who} has seen another, and so {self._since(seq)}")
         if self._contradicted(record) and not any(self._contradicted(heir) for heir in self._claims[seq + 1]):
-            return self._found(seq, How.EDITED, "its successor, or the mark, names another hash")
+            return self._found(seq, How.EDITED, "its successor names another hash")
         return None
+
+    def _since(self, seq: int) -> str:
+        """Where the change may begin of which record `seq` is the first that somebody can tell."""
+        last = max((known for known in self._known if known < seq), default=0)
+        return f"one of {last + 1} to {seq} was changed" if last + 1 < seq else "it was changed"
 
     def _misfit(self, at: int, prev: str) -> Flaw:
         """Say how the row at this place is bad, given that it is not the record that belongs here."""
@@ -161,20 +190,21 @@ class _Chain:
         return self._rows[at].seq == at + 1
 
     def _vouched(self, record: Record) -> bool:
-        """Whether the mark or a successor names it."""
-        if record.seq == self._mark.seq:
-            return record.hash == self._mark.hash
+        """Whether somebody who has seen it, or a successor, names it."""
+        if witness := self._known.get(record.seq):
+            return record.hash == witness.hash
         return any(heir.prev == record.hash for heir in self._claims[record.seq + 1])
 
     def _contradicted(self, record: Record) -> bool:
         """Whether there is somebody who should name it, and names another."""
-        asked = record.seq == self._mark.seq or bool(self._claims[record.seq + 1])
+        asked = record.seq in self._known or bool(self._claims[record.seq + 1])
         return asked and not self._vouched(record)
 
-    def _below_mark(self) -> Flaw | None:
-        last = len(self.records)
-        if last < self._mark.seq:
-            return self._found(last + 1, How.TRUNCATED, f"record {self._mark.seq} was seen before")
+    def _cut_off(self) -> Flaw | None:
+        last, seen = len(self.records), max(self._known, default=0)
+        if last < seen:
+            why = f"record {seen} was seen before, by {self._known[seen].who}"
+            return self._found(last + 1, How.TRUNCATED, why)
         return None
 
     def _found(self, seq: int, how: How, why: str) -> Flaw:

@@ -22,7 +22,7 @@ def test_an_audit_names_the_first_bad_record(journal: SqliteJournal, place: Path
     assert str(audit.verify(place / "journal.db", place / "high-water.json")) == "self-consistent only"
     raw("DELETE FROM records WHERE seq = 3")
     verdict = audit.verify(place / "journal.db", place / "high-water.json")
-    assert str(verdict) == "broken at database#3: truncated: record 3 was seen before"
+    assert str(verdict) == "broken at database#3: truncated: record 3 was seen before, by the high-water mark"
     assert audit.verify(place / "journal.db", place / "no-mark").sound
 
 

@@ -130,7 +130,7 @@ def test_a_cut_tail_is_found_below_the_mark(left: int) -> None:
 def test_a_stream_that_is_gone_is_found_by_its_mark() -> None:
     """A whole stream that was deleted is truncated at 1."""
     verdict = verify({}, MARK)
-    assert str(verdict) == f"broken at {STREAM}#1: truncated: record {COUNT} was seen before"
+    assert str(verdict) == f"broken at {STREAM}#1: truncated: record {COUNT} was seen before, by the high-water mark"
 
 
 @pytest.mark.parametrize("at", range(COUNT - 1))
