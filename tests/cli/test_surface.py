@@ -66,7 +66,7 @@ def test_schemas_are_valid_and_closed(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_command_has_json_and_help(keyturn: Keyturn, name: str) -> None:
     """Help exits 0 and shows --json."""
-    said = keyturn(*name.split("-"), "--help")
+    said = keyturn(*name.split("-", 1), "--help")
     assert said.status == 0
     assert "--json" in said.out
     assert not any(len(line) > 100 for line in said.out.splitlines())
