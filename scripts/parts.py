@@ -5,6 +5,9 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from scripts import postgresql17
 
 _BESIDE_PATH = "/usr/sbin:/sbin"
 """Where Debian keeps tools that are not on the PATH of an ordinary user."""
@@ -18,6 +21,20 @@ def command(name: str) -> bool:
 def postgresql() -> bool:
     """Whether a PostgreSQL server can be made here."""
     return command("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def postgresql_17() -> bool:
+    """Whether there is a PostgreSQL 17 that the user of the server may run, too."""
+    directory = postgresql17.programs()
+    if directory is None:
+        return False
+    server: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        return (
+            subprocess.run([directory / "postgres", "-V"], capture_output=True, check=False, **server).returncode == 0
+        )
+    except (OSError, LookupError):
+        return False
 
 
 def offline(command: Sequence[str]) -> list[str]:
@@ -36,10 +53,11 @@ def network_namespace() -> bool:
 
 PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
+    "postgresql-17": postgresql_17,
     "iproute2": lambda: command("ip"),
     "network-namespace": network_namespace,
 }
-"""Debian package, or what the kernel has to allow, to the question whether it is there."""
+"""Debian package, what the set-up fetches, or what the kernel has to allow, to the question whether it is there."""
 
 
 def present(part: str) -> bool:

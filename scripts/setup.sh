@@ -10,6 +10,8 @@ python=$(scripts/python.sh)
 exec 9<. # two commands at once make one environment
 flock 9
 
+"$python" -m scripts.postgresql17
+
 stamp=.venv/keyturn-stamp
 want=$({ "$python" -VV; pwd; sha256sum requirements.lock pyproject.toml; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then exit 0; fi

@@ -101,6 +101,20 @@ def test_a_missing_part_is_named_and_red_on_a_build_server(checkout: Checkout) -
         assert answer.returncode == status
 
 
+def test_what_no_distribution_has_is_named_and_not_red(checkout: Checkout) -> None:
+    """A suite for a server that no distribution has is named where it is missing, and is no failure with CI set."""
+    root = checkout(unit=PASSES)
+    (root / "tests" / "postgres-17").mkdir()
+    (root / "tests" / "postgres-17" / "test_it.py").write_text("def test_x():\n    assert False\n")
+    program = (
+        "import sys; from scripts import parts, run_tests; parts.PARTS['postgresql-17'] = lambda: False; "
+        f"sys.exit(run_tests.main(['--root', {str(root)!r}]))"
+    )
+    answer = python(["-c", program], CI="true")
+    assert answer.stdout.splitlines()[-1] == "suites run=unit missing=postgres-17(postgresql-17)"
+    assert answer.returncode == 0
+
+
 def test_a_process_that_outlives_its_test_is_ended_and_red(checkout: Checkout) -> None:
     """A process is found even when its own parent is gone, named with the test that started it, and killed."""
     test = (
