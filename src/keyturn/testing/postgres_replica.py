@@ -7,7 +7,7 @@ from psycopg import sql
 
 from keyturn.core.errors import Unavailable
 from keyturn.system.postgres import Session
-from keyturn.testing.postgres_server import HBA, PostgresServer
+from keyturn.testing.postgres_server import HBA, SUPERUSER, PostgresServer
 
 REPLICATION_HBA = (HBA, "hostssl replication all 127.0.0.1/32 scram-sha-256")
 """The lines of pg_hba.conf that the primary needs."""
@@ -54,15 +54,13 @@ class PostgresReplica(PostgresServer):
     def _initialise(self) -> None:
         self._chown(self.directory)
         self.directory.chmod(0o711)
-        self._write(
-            "pgpass",
-            f"{self.primary.host}:{self.primary.port}:*:{self.superuser['username'].reveal()}:"
-            f"{self.superuser['password'].reveal()}\n",
-        )
+        passfile = self.directory / "pgpass"
+        self._write(passfile.name, f"{self.primary.host}:{self.primary.port}:*:{SUPERUSER}:")
+        with passfile.open("a") as line:
+            line.write(self.superuser["password"].reveal())
         source = (
-            f"host={self.primary.host} port={self.primary.port} user={self.superuser['username'].reveal()} "
-            f"sslmode=verify-ca sslrootcert={self.ca_file} sslcert={self.directory / 'none'} "
-            f"passfile={self.directory / 'pgpass'}"
+            f"host={self.primary.host} port={self.primary.port} user={SUPERUSER} sslmode=verify-ca "
+            f"sslrootcert={self.ca_file} sslcert={self.directory / 'none'} passfile={passfile}"
         )
         self._run(
             *("pg_basebackup", "-D", self.data, "-d", source, "--wal-method=stream"),
