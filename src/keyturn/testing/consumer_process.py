@@ -66,13 +66,21 @@ class Counts:
 class Work:
     """The application: two threads that work until `ending` is set."""
 
-    def __init__(self, secrets: Secrets, name: str, pool: ConnectionPool[Connection[Any]], use: sql.Composed) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        name: str,
+        pool: ConnectionPool[Connection[Any]],
+        use: sql.Composed,
+        parameters: dict[str, Any],
+    ) -> None:
         self.counts = Counts()
         self.ending = threading.Event()
         self._secrets = secrets
         self._handle: Handle = secrets[name]
         self._pool = pool
         self._use = use
+        self._parameters = parameters
 
     def log_in(self) -> None:
         """One fresh log-in as the contract of a consumer says: re-read once if it is turned down."""
@@ -93,7 +101,7 @@ class Work:
             self.counts.add("login refused_first", refused)
 
     def _fresh(self) -> None:
-        with psycopg.connect(self._handle.reveal(), connect_timeout=10) as connection:
+        with psycopg.connect(self._handle.reveal(), connect_timeout=10, **self._parameters) as connection:
             connection.execute(self._use)
 
     def query(self) -> None:
@@ -139,6 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--login-every", type=float, default=0.04, help="seconds between fresh log-ins")
     parser.add_argument("--query-every", type=float, default=0.02, help="seconds between pooled queries")
     parser.add_argument("--pool-size", type=int, default=2)
+    parser.add_argument("--pooled", action="store_true", help="prepare no statements: another pooler is in between")
     return parser.parse_args()
 
 
@@ -153,9 +162,11 @@ def main() -> int:
     try:
         with Secrets.open(arguments.client) as secrets:
             size = arguments.pool_size
+            parameters = {"prepare_threshold": None} if arguments.pooled else {}
             check = lambda connection: connection.execute(use)  # noqa: E731 - one line is clearer here
-            with live_pool(secrets, arguments.name, check=check, min_size=size, max_size=size) as pool:
-                _work(Work(secrets, arguments.name, pool, use), arguments, ending)
+            pool = live_pool(secrets, arguments.name, check=check, kwargs=parameters, min_size=size, max_size=size)
+            with pool:
+                _work(Work(secrets, arguments.name, pool, use, parameters), arguments, ending)
     except KeyturnError as error:
         sys.stderr.write(f"{error.message}\n{error.remedy}\n")
         return error.exit_status
