@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.compose import compose
@@ -18,6 +18,7 @@ from keyturn.core.kinds import Room, find
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
+from keyturn.journal.checkpoint import pin_of
 from keyturn.journal.record import SYSTEM, Event, Journal
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.manifest.model import Manifest
@@ -99,8 +100,16 @@ def actor() -> str:
     return f"{os.environ.get('SUDO_USER') or account}@{socket.gethostname()}/{os.getpid()}"
 
 
-def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretValue]:
-    """Make journal, vault, own vault and key file; return the vault id to pin, and the recovery code.
+class Created(NamedTuple):
+    """What a new installation pins, the vault's id and the checkpoint key, and the recovery code."""
+
+    vault_id: str
+    recovery: SecretValue
+    checkpoint_key: str
+
+
+def create_state(state: State, clock: Clock | None = None) -> Created:
+    """Make journal, vault, own vault and key file; return what is to be pinned, and the recovery code.
 
     Raises:
         Refused: something of it is there already; nothing was changed.
@@ -116,7 +125,7 @@ def create_state(state: State, clock: Clock | None = None) -> tuple[str, SecretV
     )
     with SqliteJournal(state.journal, actor=actor(), clock=clock, high_water=state.high_water) as journal:
         journal.append(SYSTEM, journal.head(SYSTEM).seq, Event(SELF_VAULT, {"vault_id": own.vault_id}))
-    return vault.vault_id, code
+    return Created(vault.vault_id, code, pin_of(SelfKeys(own).checkpoint_public_key()))
 
 
 def _check_unused(state: State) -> None:
@@ -316,8 +325,16 @@ class Assembly:
 
     def _surroundings(self, name: str) -> Surroundings:
         manifest, state = self.manifest, self.state
+        tables = manifest.secrets.values()
         return Surroundings(
-            name, manifest.service, manifest.environment, state.directory, state.key_file, self.bundle, self.clock
+            name,
+            manifest.service,
+            manifest.environment,
+            state.directory,
+            state.key_file,
+            self.bundle,
+            self.clock,
+            {view: published.env for one in tables for view, published in one.publish.items() if published.env},
         )
 
 

@@ -47,18 +47,22 @@ def command(  # noqa: PLR0913 - one parameter for each option
         manifest = here / MANIFEST
         _free(manifest)
         with Recovery(recovery_file) as recovery:
-            vault_id, code = create_state(places)
-            recovery.keep(code)
+            created = create_state(places)
+            recovery.keep(created.recovery)
         with Directory(places.directory) as own:
             own.write(IGNORE, b"*\n")
         with Directory(here, follow=True) as folder:
-            folder.create(MANIFEST, minimal(named, vault_id, environment, str(places.directory)).encode(), mode=0o644)
+            pins = {"vault_id": created.vault_id, "pin": created.checkpoint_key}
+            text = minimal(named, environment=environment, state=str(places.directory), **pins)
+            folder.create(MANIFEST, text.encode(), mode=0o644)
             folder.sync()
         made = {"manifest": str(manifest), "state": str(places.directory), "key_file": str(places.key_file)}
-        data: dict[str, Any] = {**made, "service": named, "environment": environment, "vault_id": vault_id}
+        data: dict[str, Any] = {**made, "service": named, "environment": environment, "vault_id": created.vault_id}
+        data["checkpoint_key"] = created.checkpoint_key
         data["recovery_file"] = str(recovery_file) if recovery_file else None
         lines = (
             *(f"{what.replace('_', ' ')}: {path}" for what, path in made.items()),
+            f"checkpoint key: {created.checkpoint_key}",
             "next: declare a secret in it, then keyturn plan",
         )
         return Answer(data, lines)

@@ -13,7 +13,7 @@ environment = "{environment}"
 [keyturn]
 state = "{state}"   # journal, escrow and locks: a local disk, root or the Keyturn user only
 
-[stores.main]
+{checkpoints}[stores.main]
 kind = "local"
 vault_id = "{vault_id}"   # pins the vault that `keyturn init` made: another one is refused
 
@@ -54,7 +54,22 @@ vault_id = "{vault_id}"   # pins the vault that `keyturn init` made: another one
 """
 
 
-def minimal(service: str, vault_id: str, environment: str = "production", state: str = "/var/lib/keyturn") -> str:
+_CHECKPOINTS = """\
+[keyturn.checkpoints]
+key = "{pin}"   # pins the key that signs checkpoints of the journal
+
+# Where checkpoints go: a place that the owner of this host cannot change (docs/audit.md).
+#
+# [keyturn.checkpoints.targets.audit-host]
+# kind = "file"
+# path = "/mnt/audit-host/{service}-{environment}.checkpoints"
+
+"""
+
+
+def minimal(
+    service: str, vault_id: str, environment: str = "production", state: str = "/var/lib/keyturn", pin: str = ""
+) -> str:
     """The text of a first manifest: one local vault, and comments that lead to the first secret.
 
     Args:
@@ -62,13 +77,15 @@ def minimal(service: str, vault_id: str, environment: str = "production", state:
         vault_id: id of the vault that was made for it.
         environment: such as `production`.
         state: Keyturn's own directory, an absolute path.
+        pin: the public key of checkpoints, `ed25519:` and 64 hex digits; without it they are not mentioned.
 
     Raises:
         UsageError: a service or environment that is not a name.
     """
+    names = {"service": check_name(service), "environment": check_name(environment)}
     return _TEXT.format(
-        service=check_name(service),
-        environment=check_name(environment),
+        **names,
+        checkpoints=_CHECKPOINTS.format(**names, pin=_escaped(pin)) if pin else "",
         vault_id=_escaped(vault_id),
         state=_escaped(state),
     )

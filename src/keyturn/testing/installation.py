@@ -50,7 +50,7 @@ owner = "platform@example.com"
 purpose = "the API reads and writes deals"
 rotate = {{ every = "30d", overlap = "{overlap}"{deadline} }}
 target = {{ hosts = ["{host}:{port}"], dbname = "{dbname}", owner_role = "{owner}", roles = ["{a}", "{b}"], \
-admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "{connect_timeout}" }}
+admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "{connect_timeout}"{answer} }}
 publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}\
 ?sslmode=verify-full&sslrootcert={ca}", env = "DATABASE_URL" }}
 consumers = ["clo-api"]
@@ -66,12 +66,16 @@ max_stale = "{max_stale}"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast things go, as the manifest writes durations. The overlap follows from them."""
+    """How fast things go, as the manifest writes durations. The overlap follows from them.
+
+    `deadline` is that of a settle, `answer` that of one connection to the target.
+    """
 
     overlap: str = "0s"
     max_stale: str = "500ms"
     connect_timeout: str = "1s"
     deadline: str = ""
+    answer: str = ""
 
 
 class Installation:
@@ -83,6 +87,7 @@ class Installation:
         processes: how many the application shall have.
         pace: durations of the manifest.
         dbname: a database of that name is made.
+        port: where the manifest finds the server; None for the server's own.
     """
 
     def __init__(
@@ -93,8 +98,10 @@ class Installation:
         processes: int = 4,
         pace: Pace | None = None,
         dbname: str = DBNAME,
+        port: int | None = None,
     ) -> None:
         self.folder, self.postgres, self.expected = folder, postgres, processes
+        self._port = port or postgres.port
         self.dbname = dbname
         self.roles = tuple(f"{dbname}{role.removeprefix(DBNAME)}" for role in ROLES)
         self.owner = f"{dbname}{OWNER.removeprefix(DBNAME)}"
@@ -121,7 +128,7 @@ class Installation:
         """State, manifest, database with its admin, and the admin's credential in the vault."""
         for path in (self.run, self.run / "status"):
             path.mkdir(mode=0o700)
-        vault_id, _ = create_state(state_of(self.folder / "state", {}))
+        vault_id, _, _ = create_state(state_of(self.folder / "state", {}))
         self.manifest_path.write_text(self._manifest(vault_id))
         self.manifest_path.chmod(0o600)
         self.client_path.write_text(json.dumps(self._client()))
@@ -158,9 +165,9 @@ class Installation:
         """The manifest, read anew."""
         return load(self.manifest_path)
 
-    def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part) -> Assembly:
-        """A fresh assembly on this installation, as a new process would make it."""
-        return Assembly(self.manifest(), around=around)
+    def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part, **more: Any) -> Assembly:  # noqa: ANN401
+        """A fresh assembly on this installation, as a new process would make it; `more` is its options."""
+        return Assembly(self.manifest(), around=around, **more)
 
     def current(self) -> Bundle:
         """The current credential of the database."""
@@ -198,7 +205,8 @@ class Installation:
             overlap=self._pace.overlap,
             deadline=f', deadline = "{self._pace.deadline}"' if self._pace.deadline else "",
             host=self.postgres.host,
-            port=self.postgres.port,
+            port=self._port,
+            answer=f', deadline = "{self._pace.answer}"' if self._pace.answer else "",
             dbname=self.dbname,
             owner=self.owner,
             a=self.roles[0],

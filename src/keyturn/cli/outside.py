@@ -1,0 +1,63 @@
+"""From the manifest to checkpoints: whose they are, where they go, and whether one is due."""
+
+from keyturn.core.clock import Clock
+from keyturn.core.errors import UsageError
+from keyturn.journal.checkpoint import Identity, Signer, pin_of, pinned
+from keyturn.journal.checkpointing import Checkpoints, Made
+from keyturn.journal.record import SYSTEM, Journal
+from keyturn.journal.targets import FileTarget, SyslogTarget, Target
+from keyturn.manifest import Manifest, settings
+from keyturn.rotation.schedule import between
+from keyturn.wiring import Assembly
+
+CLOSED = "rotation.closed"
+
+
+def identity_of(manifest: Manifest) -> Identity | None:
+    """Whose checkpoints the manifest means; None where it pins no key for them."""
+    declared = manifest.keyturn.checkpoints
+    return None if declared is None else Identity(manifest.service, manifest.environment, pinned(declared.key))
+
+
+def checkpoints_of(assembly: Assembly) -> Checkpoints:
+    """The checkpoints of this journal, and where they go.
+
+    Raises:
+        UsageError: the manifest pins no key for them.
+        AdapterError: the journal, or Keyturn's own vault, cannot be opened.
+    """
+    declared, identity = assembly.manifest.keyturn.checkpoints, identity_of(assembly.manifest)
+    if declared is None or identity is None:
+        key = pin_of(assembly.keys.checkpoint_public_key())
+        raise UsageError("the manifest pins no checkpoint key", f'add [keyturn.checkpoints] with key = "{key}"')
+
+    def signer() -> Signer:
+        key = assembly.keys.checkpoint_key()
+        return Signer(key.public_key().public_bytes_raw(), key.sign)
+
+    return Checkpoints(
+        assembly.journal,
+        identity,
+        signer=signer,
+        targets=[_target(name, table, assembly.clock) for name, table in declared.targets.items()],
+        directory=assembly.state.directory,
+        clock=assembly.clock,
+    )
+
+
+def _target(name: str, table: settings.Target, clock: Clock) -> Target:
+    if isinstance(table, settings.FileTarget):
+        return FileTarget(name, table.path)
+    return SyslogTarget(name, table.address, table.facility, table.max_bytes, table.timeout, lambda: clock.now().wall)
+
+
+def is_due(journal: Journal, made: Made, every: float, clock: Clock) -> bool:
+    """Whether the last one is older than `every`, or a rotation has closed since. Raises AdapterError."""
+    if made.record is None or between(made.record.moment(), clock.now()) >= every:
+        return True
+    known = made.standing.heads
+    for stream in journal.streams():
+        head = journal.head(stream)
+        if stream != SYSTEM and head != known.get(stream) and journal.read(stream, head.seq - 1)[0].kind == CLOSED:
+            return True
+    return False
