@@ -5,8 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,74 +16,7 @@ from keyturn.core.errors import AdapterError, Corrupt, Denied, OutcomeUnknown, U
 from keyturn.core.secret import Bundle
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys
 from tests.unit.stores.places import CANARY, Place, bundle
-
-CALLS = ("open", "fsync", "rename", "write", "read", "stat", "fstat", "link", "unlink", "mkdir", "fchmod", "scandir")
-_connect = sqlite3.connect
-Fault = Callable[[], None]
-
-
-class _Counter:
-    """Lets a fault happen at the n-th call that passes here."""
-
-    def __init__(self, at: int, fault: Fault, where: tuple[str, ...] = ("system", "sqlite")) -> None:
-        self.at = at
-        self.fault = fault
-        self.where = where
-        self.passed = 0
-
-    def step(self, where: str) -> None:
-        self.passed += where in self.where
-        if self.passed == self.at and where in self.where:
-            self.fault()
-
-    @property
-    def happened(self) -> bool:
-        return self.passed >= self.at
-
-
-@contextmanager
-def _underneath(counter: _Counter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Count the calls to the operating system and to SQLite."""
-
-    class Database(sqlite3.Connection):
-        def execute(self, *arguments: Any) -> sqlite3.Cursor:
-            counter.step("sqlite")
-            return super().execute(*arguments)
-
-    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*arguments: Any, **options: Any) -> Any:
-            counter.step("system")
-            return call(*arguments, **options)
-
-        return wrapper
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sqlite3, "connect", lambda *a, **o: _connect(*a, factory=Database, **o))
-        for call in CALLS:
-            patch.setattr(os, call, counted(getattr(os, call)))
-        yield
-
-
-def _system_error(at: int) -> _Counter:
-    def fault() -> None:
-        number = (errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EROFS)[at % 4]
-        raise OSError(number, os.strerror(number), CANARY)
-
-    return _Counter(at, fault, ("system",))
-
-
-def _sqlite_error(at: int) -> _Counter:
-    def fault() -> None:
-        error = sqlite3.OperationalError(CANARY)
-        error.sqlite_errorcode = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY)[at % 3]
-        raise error
-
-    return _Counter(at, fault, ("sqlite",))
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
+from tests.unit.stores.underneath import Counter, connect, die, sqlite_error, system_error, underneath
 
 SECOND = Bundle({"value": f"{CANARY}-new"})
 """One object, so that a repeated stage brings the same bytes."""
@@ -133,11 +65,11 @@ def _restore(place: Place, template: Path) -> None:
     shutil.copytree(template, place.root)
 
 
-@pytest.mark.parametrize("fault", [_system_error, _sqlite_error], ids=["system", "sqlite"])
+@pytest.mark.parametrize("fault", [system_error, sqlite_error], ids=["system", "sqlite"])
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act[0].__name__)
 def test_a_failing_call_is_typed_and_leaves_before_or_after(
     act: tuple[Callable[[LocalVault], object], int],
-    fault: Callable[[int], _Counter],
+    fault: Callable[[int], Counter],
     place: Place,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -152,7 +84,7 @@ def test_a_failing_call_is_typed_and_leaves_before_or_after(
         _restore(place, template)
         vault, counter = place.open(), fault(at)
         try:
-            with _underneath(counter, monkeypatch):
+            with underneath(counter, monkeypatch):
                 run(vault)
         except AdapterError as error:
             told, unchanged = f"{error!r} {error.message} {error.remedy}", not isinstance(error, OutcomeUnknown)
@@ -182,10 +114,10 @@ def test_a_kill_leaves_before_or_after(
     seen = []
     for at in count(1, 2):
         _restore(place, template)
-        vault, counter = place.open(), _Counter(at, _die)
+        vault, counter = place.open(), Counter(at, die)
         child = os.fork()
         if not child:
-            with _underneath(counter, monkeypatch):
+            with underneath(counter, monkeypatch):
                 act(vault)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
@@ -209,9 +141,9 @@ def test_a_recovery_that_is_cut_anywhere_can_be_repeated(
     template = place.copy(tmp_path / "template").root
     for at in range(1, 1000, 5):
         _restore(place, template)
-        counter = _system_error(at)
+        counter = system_error(at)
         try:
-            with _underneath(counter, monkeypatch):
+            with underneath(counter, monkeypatch):
                 place.recover()
         except AdapterError as error:
             told = error.message
@@ -231,14 +163,14 @@ def test_a_creation_that_is_cut_anywhere_can_be_repeated(tmp_path: Path, monkeyp
         root = tmp_path / str(at)
         root.mkdir()
         path, key_file, anchor = root / "v/vault.db", root / "key", root / "s/anchor"
-        counter = _system_error(at)
+        counter = system_error(at)
         try:
-            with _underneath(counter, monkeypatch):
+            with underneath(counter, monkeypatch):
                 LocalVault.create(path, key_file=key_file, anchor=anchor)
         except AdapterError:
             if not path.exists():
                 LocalVault.create(path, key_file=key_file, anchor=anchor)
-        with _connect(path) as database:
+        with connect(path) as database:
             (vault_id,) = database.execute("SELECT id FROM vault").fetchone()
         database.close()
         assert LocalVault.open(path, vault_id=vault_id, key_file=key_file, anchor=anchor).names() == ()
@@ -275,7 +207,7 @@ def test_each_error_of_sqlite_has_its_type(
             raised.sqlite_errorcode = code
         raise raised
 
-    with pytest.raises(error) as refusal, _underneath(_Counter(5, fault, ("sqlite",)), monkeypatch):
+    with pytest.raises(error) as refusal, underneath(Counter(5, fault, ("sqlite",)), monkeypatch):
         vault.names()
     assert type(refusal.value) is error
     assert refusal.value.remedy
@@ -295,7 +227,7 @@ def test_a_commit_without_an_answer_is_outcome_unknown(place: Place, monkeypatch
             return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite3, "connect", lambda *a, **o: _connect(*a, factory=Database, **o))
+        patch.setattr(sqlite3, "connect", lambda *a, **o: connect(*a, factory=Database, **o))
         with pytest.raises(OutcomeUnknown):
             vault.stage("mail", bundle("x"), "a9")
     assert [version.attempt for version in vault.versions("mail")] == ["a3", "a9"]
