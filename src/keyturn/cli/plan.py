@@ -113,9 +113,8 @@ def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[
         yield f"  {number:2}. {label(step)}"
     yield from _overlap(plan)
     for rule in plan.consumers:
-        expect = manifest.consumers[rule.name].expect
         how = f"all must show that they moved ({rule.grade})" if rule.reports else "waited for, not shown"
-        yield f"  consumer {rule.name}: {expect or 'unknown number of'} instances, {how}"
+        yield f"  consumer {rule.name}: {manifest.consumers[rule.name].awaited}, {how}"
     if not plan.consumers:
         yield "  no consumer is declared: only the target says whether somebody still uses the old one"
     yield f"  fence at the target: {'yes' if plan.fenced else 'none'}; a rejected version: {plan.on_reject}"

@@ -9,6 +9,7 @@ connect(url.reveal())
 
 from keyturn.client.adoption import Holder
 from keyturn.client.reader import Handle, Secrets
+from keyturn.client.run import Run
 from keyturn.client.view import View
 
-__all__ = ["Handle", "Holder", "Secrets", "View"]
+__all__ = ["Handle", "Holder", "Run", "Secrets", "View"]

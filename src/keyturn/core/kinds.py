@@ -41,12 +41,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("rotators", "prometheus", "prometheus"),
     Kind("rotators", "command", "command"),
     Kind("consumers", "application", "application", "keyturn.consumers.application.declared:declared"),
-    Kind("consumers", "files", "files"),
+    Kind("consumers", "files", "files", "keyturn.consumers.files.declared:declared"),
     Kind("consumers", "compose", "compose"),
     Kind("consumers", "swarm", "swarm"),
     Kind("consumers", "kubernetes", "kubernetes"),
     Kind("consumers", "systemd", "systemd"),
-    Kind("consumers", "job", "job"),
+    Kind("consumers", "job", "job", "keyturn.consumers.job.declared:declared"),
     Kind("consumers", "command", "command_consumer"),
 )
 

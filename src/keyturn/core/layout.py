@@ -1,7 +1,7 @@
 """What a generation holds after one more delivery: pure, so that every kind of consumer gets the same rules."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from keyturn.core.consumer import Delivery
 from keyturn.core.errors import Conflict, Corrupt, FenceLost, InvalidName
@@ -12,8 +12,9 @@ from keyturn.core.secret import SecretValue
 class Layout(Protocol):
     """Which files a generation has."""
 
-    index: str
-    """The file that lists the others."""
+    @property
+    def index(self) -> str:
+        """The file that lists the others."""
 
     def names(self, secret: str, entry: Entry) -> tuple[str, ...]:
         """All files of that secret."""
@@ -28,7 +29,7 @@ class Layout(Protocol):
 class BundleLayout:
     """The layout of docs/formats/bundle.md, which `keyturn.client` reads."""
 
-    index = INDEX
+    index: Final = INDEX
 
     def names(self, secret: str, entry: Entry) -> tuple[str, ...]:
         """All files of that secret."""

@@ -11,11 +11,12 @@ from keyturn.core.secret import SecretValue
 
 LABEL = "keyturn/ack/v1"
 LOADED, IN_USE, DRAINED = "loaded", "in-use", "drained"
+SUCCEEDED, FAILED = "succeeded", "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What an instance says of itself. `state` is one of the three above, `nonce` Keyturn's question."""
+    """What an instance says of itself. `state` is one of those above, `nonce` Keyturn's question."""
 
     environment: str
     secret: str

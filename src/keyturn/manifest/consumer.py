@@ -42,6 +42,11 @@ class ConsumerTable(Table):
         return False
 
     @property
+    def awaited(self) -> str:
+        """Who must have moved before a rotation goes on, in words."""
+        return f"{self.expect or 'unknown number of'} instances"
+
+    @property
     def directories(self) -> tuple[tuple[str, Path], ...]:
         """The directories it shares with Keyturn alone, by their keys."""
         pairs = ((key, getattr(self, key, None)) for key in ("bundle_dir", "status_dir"))

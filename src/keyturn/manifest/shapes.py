@@ -21,6 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?):(\d{1,5})\Z")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}\Z")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -133,6 +134,12 @@ def _field(text: str) -> str:
     return text
 
 
+def _file_name(text: str) -> str:
+    if not _FILE_NAME.match(text):
+        raise Off("is not a file's name", 'write one such as "app.env"')
+    return text
+
+
 def _guid(text: str) -> str:
     if not _GUID.match(text):
         raise Off("is not an id", 'write one such as "00000000-0000-0000-0000-000000000000"')
@@ -163,6 +170,8 @@ HttpsUrl = Annotated[str, *shape(_url("https"), HTTPS_PATTERN, example="https://
 HttpUrl = Annotated[str, *shape(_url("https", "http"), HTTP_PATTERN, example="https://example.com")]
 Env = Annotated[str, *shape(_env, "^[A-Za-z_][A-Za-z0-9_]{0,126}$", example="DATABASE_URL")]
 FieldName = Annotated[str, *shape(_field, "^[a-z][a-z0-9_]{0,62}$", example="password")]
+FileName = Annotated[str, *shape(_file_name, "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$", example="app.env")]
+"""A file in a directory that is named elsewhere; not hidden."""
 Guid = Annotated[str, *shape(_guid, _GUID.pattern.replace(r"\Z", "$"))]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Several = Annotated[tuple[T, ...], Field(strict=False)]

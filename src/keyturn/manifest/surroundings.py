@@ -1,7 +1,7 @@
 """What an adapter may know of its surroundings when it is made from its table in the manifest."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from keyturn.core.clock import Clock
@@ -19,6 +19,7 @@ class Surroundings:
         key_file: opens the vaults in it.
         credential: reads the current bundle of another secret, anew at each call.
         clock: the source of time.
+        variables: the environment variable of each published name that declares one.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Surroundings:
     key_file: Path
     credential: Callable[[str], Bundle]
     clock: Clock
+    variables: Mapping[str, str] = field(default_factory=dict)

@@ -39,7 +39,11 @@ class Identity:
 
 def this_process() -> Identity:
     """The process that calls."""
-    pid = os.getpid()
+    return identity_of(os.getpid())
+
+
+def identity_of(pid: int) -> Identity:
+    """This process, or a child of it that was not waited for yet."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return Identity(socket.gethostname(), pid, start_of(pid) or "0", boot, str(Path("/proc/self/ns/pid").readlink()))
 

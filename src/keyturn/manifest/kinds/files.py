@@ -1,19 +1,73 @@
-"""[consumers.NAME] kind = "files": programs that read files and report nothing."""
+"""[consumers.NAME] kind = "files": programs that read files, and are told by a signal or a command."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 from keyturn.manifest.consumer import ConsumerTable
-from keyturn.manifest.shapes import AbsolutePath, Identifier, Line, Several
+from keyturn.manifest.problems import Flaw
+from keyturn.manifest.shapes import AbsolutePath, FileName, Identifier, Line, PositiveDuration, Several, Table
+
+MAX_TIMEOUT = 20.0
+
+
+class Signal(Table):
+    """A signal for the process that a pid file names."""
+
+    pidfile: AbsolutePath
+    """Written by the program, by itself or by root."""
+    name: Literal["HUP", "USR1", "USR2", "TERM", "INT", "WINCH"] = "HUP"
+    """Which signal."""
+    user: Identifier | None = None
+    """Whose process it must be."""
 
 
 class Options(ConsumerTable):
-    """Files in `bundle_dir`; `reload` (argv) is run after each delivery, `grace` is waited."""
+    """Plain files in `bundle_dir`: `database_url`, `database_password`; switched as a whole.
+
+    After each switch comes `signal` or `reload` (argv). `confirm` (argv) says with exit status 0 that
+    the program runs on what lies there: that is *claimed*. Without it `grace` is waited.
+    """
 
     kind: Literal["files"]
-    """Programs that read files and report nothing."""
+    """Programs that read files."""
     bundle_dir: AbsolutePath
     """Written by Keyturn."""
     group: Identifier | None = None
     """Who may read it."""
+    env_file: FileName | None = None
+    """A file in it that holds all values as variables."""
+    env_form: Literal["sh", "docker"] = "sh"
+    """`sh`: `NAME='value'`, for a shell; `docker`: `NAME=value`, for `docker run --env-file`."""
+    signal: Signal | None = None
+    """Signal after each delivery."""
     reload: Several[Line] = ()
-    """Command (argv) after each delivery."""
+    """Command (argv) after each delivery; its program by absolute path."""
+    confirm: Several[Line] = ()
+    """Command (argv) that exits with 0 when the program runs on what lies there."""
+    timeout: PositiveDuration = 10.0
+    """For one command; `confirm` gets 3 seconds at most."""
+
+    enumerates: ClassVar[bool] = True
+
+    @property
+    def reports(self) -> bool:
+        """Whether there is a command that speaks for it."""
+        return bool(self.confirm)
+
+    @property
+    def awaited(self) -> str:
+        """The program, as `confirm` sees it."""
+        return "its program"
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Two ways of telling it; programs that the search path would choose; a word taken for a proof."""
+        yield from super().flaws()
+        if self.signal is not None and self.reload:
+            yield Flaw(("reload",), "signal and reload both tell it", "leave one of them out")
+        for key, argv in (("reload", self.reload), ("confirm", self.confirm)):
+            if argv and not argv[0].startswith("/"):
+                yield Flaw((key,), "the program is not an absolute path", "start it with /")
+        if self.confirm and self.proof != "claimed":
+            yield Flaw(("confirm",), "the word of a command is no proof", 'say so: proof = "claimed"')
+        if self.timeout > MAX_TIMEOUT:
+            yield Flaw(("timeout",), "a worker cannot wait that long", 'at most "20s"')

@@ -9,7 +9,11 @@ from keyturn.manifest.shapes import AbsolutePath, Identifier
 
 
 class Options(ConsumerTable):
-    """A nightly run, say; the former version lives for `longest_run` beside the new one."""
+    """A nightly run, say. It has moved after one successful run on the new version.
+
+    Runs report in `status_dir`; without it `longest_run` is waited. The former version lives for
+    `longest_run` beside the new one in any case.
+    """
 
     kind: Literal["job"]
     """Something that runs now and then."""
@@ -27,7 +31,17 @@ class Options(ConsumerTable):
         """Whether there is a place for its reports."""
         return self.status_dir is not None
 
+    @property
+    def awaited(self) -> str:
+        """One run, and whatever runs meanwhile."""
+        return "one successful run on the new version and no run on the old one" if self.reports else "its longest run"
+
     def flaws(self) -> Iterator[Flaw]:
-        """How long it runs says when all have moved; nothing else needs to."""
+        """Nothing to wait by; a number of processes, which says nothing here; two directories in one another."""
         if self.longest_run is None:
             yield Flaw(("longest_run",), "how long may one run take?", 'such as longest_run = "2h"')
+        if self.expect is not None:
+            yield Flaw(("expect",), "a job has runs, not a number of processes", "leave it out")
+        bundle, status = self.bundle_dir, self.status_dir
+        if status is not None and (bundle.is_relative_to(status) or status.is_relative_to(bundle)):
+            yield Flaw(("status_dir",), "not apart from bundle_dir", "give each a directory of its own")
