@@ -60,7 +60,7 @@ def add_passphrase(context: typer.Context, name: Name, source: From = None, *, a
 
     def work() -> Answer:
         check_name(name)
-        typed = SecretValue(_typed(source, "passphrase", twice=True))
+        typed = SecretValue(typed(source, "passphrase", twice=True))
         check_passphrase(typed)
         return _added(context, name, PASSPHRASE, lambda keyring: keyring.add(name, PASSPHRASE, typed))
 
@@ -172,7 +172,7 @@ def recover_(
     def work() -> Answer:
         kind, what = (PASSPHRASE, "passphrase") if passphrase else (RECOVERY, "recovery code")
         with opened(context) as assembly:
-            vaults = recover(assembly, kind, SecretValue(_typed(source, what, twice=False)))
+            vaults = recover(assembly, kind, SecretValue(typed(source, what, twice=False)))
             key_file = str(assembly.state.key_file)
         line = f"{', '.join(vaults)} open with {key_file} again, and with no former key file"
         return Answer({"vaults": list(vaults), "kind": kind, "key_file": key_file}, (line,))
@@ -186,7 +186,7 @@ def _added(context: typer.Context, name: str, kind: str, admit: Callable[[Keyrin
     return Answer({"slot": name, "kind": kind, "vaults": list(vaults)}, (f"{name} opens {', '.join(vaults)}",))
 
 
-def _typed(source: str | None, what: str, *, twice: bool) -> str:
+def typed(source: str | None, what: str, *, twice: bool) -> str:
     """What a person keeps: from a prompt, from stdin (`-`), or from `@FILE`; never from the command line itself."""
     where = source or PROMPT
     if where == PROMPT and not (sys.stdin.isatty() and sys.stderr.isatty()):
