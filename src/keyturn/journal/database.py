@@ -5,12 +5,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Denied, OutcomeUnknown, Unavailable, Unsupported
 from keyturn.journal.chain import Row
 from keyturn.journal.place import check_directory, check_file
 from keyturn.journal.record import EMPTY, Head, Record, digest, parse
 from keyturn.system.files import write_atomic
+
+Kept: TypeAlias = tuple[int, str, str, bytes]
+"""A row of the projection: number and hash of its head, what made it, its content."""
 
 APPLICATION_ID = 0x4B544A4C
 """`KTJL`: what `PRAGMA application_id` says of a journal."""
@@ -27,6 +31,26 @@ CREATE TABLE projection (
   stream TEXT PRIMARY KEY NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL, fold TEXT NOT NULL, content BLOB NOT NULL
 ) STRICT;
 """
+_NAMES = """
+WITH RECURSIVE names(stream) AS (
+  SELECT min(stream) FROM records
+  UNION ALL SELECT (SELECT min(stream) FROM records WHERE stream > names.stream) FROM names WHERE stream IS NOT NULL
+)"""
+"""One step for each stream; DISTINCT would take one for each record."""
+
+_LAST = "SELECT seq, hash, stored FROM records WHERE stream = ? ORDER BY seq DESC LIMIT 1"
+_KEPT = "SELECT seq, hash, fold, content FROM projection WHERE stream = ?"
+_KEEP = """
+INSERT INTO projection (stream, seq, hash, fold, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream)
+DO UPDATE SET seq = excluded.seq, hash = excluded.hash, fold = excluded.fold, content = excluded.content"""
+_STREAMS = _NAMES + "SELECT stream FROM names WHERE stream IS NOT NULL"  # noqa: S608 - constants of this file
+_HEADS = """
+SELECT last.stream, last.seq, last.hash, last.stored, kept.seq, kept.hash, kept.fold, kept.content FROM names
+JOIN records AS last ON last.stream = names.stream
+  AND last.seq = (SELECT max(seq) FROM records WHERE stream = names.stream)
+LEFT JOIN projection AS kept ON kept.stream = names.stream
+ORDER BY names.stream"""
+_PROJECTED = _NAMES + _HEADS
 _SHAPE = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DISK = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}
@@ -143,7 +167,7 @@ def rows(database: sqlite3.Connection, stream: str, after: int = 0) -> Iterator[
 
 def streams(database: sqlite3.Connection) -> tuple[str, ...]:
     """The names of all streams that hold a record, sorted."""
-    return tuple(name for (name,) in database.execute("SELECT DISTINCT stream FROM records ORDER BY stream"))
+    return tuple(name for (name,) in database.execute(_STREAMS))
 
 
 def head(database: sqlite3.Connection, stream: str) -> Head:
@@ -152,13 +176,35 @@ def head(database: sqlite3.Connection, stream: str) -> Head:
     Raises:
         Corrupt: its bytes do not have the hash that the table names.
     """
-    last = database.execute("SELECT max(seq) FROM records WHERE stream = ?", (stream,)).fetchone()[0]
-    if last is None:
-        return EMPTY
-    (row,) = rows(database, stream, last - 1)
-    if digest(row.stored) != row.hash:
-        raise Corrupt(f"record {last} of the stream {stream} was changed", "keyturn audit verify")
-    return Head(row.seq, row.hash)
+    last = database.execute(_LAST, (stream,)).fetchone()
+    return EMPTY if last is None else _head(stream, *last)
+
+
+def _head(stream: str, seq: int, named: str, stored: object) -> Head:
+    if not isinstance(stored, bytes) or digest(stored) != named:
+        raise Corrupt(f"record {seq} of the stream {stream} was changed", "keyturn audit verify")
+    return Head(seq, named)
+
+
+def kept(database: sqlite3.Connection, stream: str) -> Kept | None:
+    """What is kept of the projection of one stream; whether it may be used is not asked here."""
+    row: Kept | None = database.execute(_KEPT, (stream,)).fetchone()
+    return row
+
+
+def keep(database: sqlite3.Connection, stream: str, row: Kept) -> None:
+    """Keep that row in the place of the one before it."""
+    database.execute(_KEEP, (stream, *row))
+
+
+def projected(database: sqlite3.Connection) -> Iterator[tuple[str, Head, Kept | None]]:
+    """Each stream with its head and what is kept of its projection, sorted.
+
+    Raises:
+        Corrupt: as `head`.
+    """
+    for stream, seq, named, stored, *row in database.execute(_PROJECTED):
+        yield stream, _head(stream, seq, named, stored), None if row[0] is None else (row[0], row[1], row[2], row[3])
 
 
 def hash_at(database: sqlite3.Connection, stream: str, seq: int) -> str | None:
@@ -206,8 +252,9 @@ def reading(database: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 def undo(database: sqlite3.Connection) -> None:
     """Roll back what is open; SQLite has done it already after some errors."""
-    with suppress(sqlite3.Error):
-        database.execute("ROLLBACK")
+    if database.in_transaction:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
 
 
 def is_disk_failure(error: sqlite3.Error) -> bool:

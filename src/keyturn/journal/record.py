@@ -7,12 +7,11 @@ bytes as they are stored: nothing is ever serialised a second time in order to c
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
-from keyturn.core import strict_json
 from keyturn.core.clock import Moment, parse_rfc3339
 from keyturn.core.errors import Corrupt, TooLarge, UsageError
 
@@ -32,7 +31,7 @@ MAX_INT = 2**53 - 1
 
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z", re.ASCII)
-_FOREIGN = re.compile(rb"[^\x20-\x7e]")
+PRINTABLE = bytes(range(0x20, 0x7F))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = frozenset(
     "actor boot critical data format kind kind_version monotonic_ms prev seen seq stream time".split()  # noqa: SIM905 - reads as the document does
@@ -131,37 +130,84 @@ def plain(content: object, where: str = "data", depth: int = 0) -> JSON:
     Raises:
         UsageError: names the place and the type, never the content.
     """
+    try:
+        return _plain(content, MAX_DEPTH - depth)
+    except _Foreign as foreign:
+        raise UsageError(f"{where}{foreign.place}{foreign.why}") from None
+
+
+class _Foreign(Exception):
+    """Something that is not plain JSON: where, told from the inside out, and why."""
+
+    def __init__(self, why: str, place: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.place = place
+
+
+def _plain(content: object, left: int) -> JSON:
+    if isinstance(content, dict | MappingProxyType):
+        return _table(content, _deeper(left))
+    if isinstance(content, list | tuple):
+        return _list(content, _deeper(left))
+    if isinstance(content, str):
+        return _text(content)
     if content is None or isinstance(content, bool):
         return content
     if isinstance(content, int):
-        return _whole(content, where)
-    if isinstance(content, str):
-        return _text(content, where)
-    if depth == MAX_DEPTH:
-        raise UsageError(f"{where} is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(content, list | tuple):
-        return [plain(item, f"{where}[{at}]", depth + 1) for at, item in enumerate(content)]
-    if isinstance(content, dict | MappingProxyType):
-        return {_key(key, where): plain(item, f"{where}.{key}", depth + 1) for key, item in content.items()}
-    raise UsageError(f"{where} is of type {type(content).__name__}, which a journal does not hold")
+        return _whole(content)
+    raise _Foreign(f" is of type {type(content).__name__}, which a journal does not hold")
 
 
-def _whole(number: int, where: str) -> int:
+def _deeper(left: int) -> int:
+    if not left:
+        raise _Foreign(f" is nested deeper than {MAX_DEPTH} levels")
+    return left - 1
+
+
+def _table(content: Mapping[object, object], left: int) -> dict[str, JSON]:
+    copy: dict[str, JSON] = {}
+    for key, item in content.items():
+        name = key if type(key) is str and key.isascii() else _key(key)
+        try:
+            # The commonest case by far, without another call.
+            copy[name] = item if type(item) is str and item.isascii() else _plain(item, left)
+        except _Foreign as foreign:
+            foreign.place = f".{name}{foreign.place}"
+            raise
+    return copy
+
+
+def _list(content: Sequence[object], left: int) -> list[JSON]:
+    copy: list[JSON] = []
+    for at, item in enumerate(content):
+        try:
+            copy.append(_plain(item, left))
+        except _Foreign as foreign:
+            foreign.place = f"[{at}]{foreign.place}"
+            raise
+    return copy
+
+
+def _whole(number: int) -> int:
     if abs(number) > MAX_INT:
-        raise UsageError(f"{where} is a number beyond 2**53 - 1")
+        raise _Foreign(" is a number beyond 2**53 - 1")
     return int(number)
 
 
-def _text(text: str, where: str) -> str:
-    if _SURROGATE.search(text):
-        raise UsageError(f"{where} holds a lone surrogate")
+def _text(text: str) -> str:
+    if not text.isascii() and _SURROGATE.search(text):
+        raise _Foreign(" holds a lone surrogate")
     return str.__str__(text)
 
 
-def _key(key: object, where: str) -> str:
+def _key(key: object) -> str:
     if not isinstance(key, str):
-        raise UsageError(f"{where} has a key of type {type(key).__name__}")
-    return _text(key, f"a key of {where}")
+        raise _Foreign(f" has a key of type {type(key).__name__}")
+    return _text(key)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical(content: object) -> bytes:
@@ -170,7 +216,12 @@ def canonical(content: object) -> bytes:
     Raises:
         UsageError: something else than JSON's own types, or a float.
     """
-    return json.dumps(plain(content), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return encoded(plain(content))
+
+
+def encoded(content: object) -> bytes:
+    """Canonical JSON of what is plain already, because it comes out of records."""
+    return _ENCODER.encode(content).encode("ascii")
 
 
 def digest(stored: bytes) -> str:
@@ -185,12 +236,14 @@ def write(head: Mapping[str, Any], event: Event) -> Record:
         UsageError: the event's data is not plain JSON.
         TooLarge: longer than `MAX_RECORD_BYTES`.
     """
-    if not isinstance(plain(event.data), dict):
+    content = plain({**head, "format": FORMAT, "kind": event.kind, "data": event.data})
+    assert isinstance(content, dict)
+    if not isinstance(content["data"], dict):
         raise UsageError("the data of an event is a table of fields")
-    stored = canonical({**head, "format": FORMAT, "kind": event.kind, "data": event.data})
+    stored = encoded(content)
     if len(stored) > MAX_RECORD_BYTES:
         raise TooLarge(f"a {event.kind} record of {len(stored)} bytes", f"a record holds {MAX_RECORD_BYTES} at most")
-    return parse(stored)
+    return _record(content, stored)
 
 
 def parse(stored: bytes) -> Record:
@@ -199,18 +252,20 @@ def parse(stored: bytes) -> Record:
     Raises:
         Corrupt: not a record of this format; the message holds none of the bytes.
     """
-    fields = load(stored, "a record")
+    return _record(load(stored, "a record"), stored)
+
+
+def _record(fields: dict[str, Any], stored: bytes) -> Record:
     if fields.keys() != _FIELDS or not _counts(fields["format"], 1) or fields["format"] != FORMAT:
         raise Corrupt("a record does not have the fields of its format")
     seen = fields.pop("seen")
     del fields["format"]
     if not is_head(seen):
         raise Corrupt("a record does not say which head of the system stream it saw")
-    record = Record(**fields, seen=Head(**seen), stored=stored, hash=digest(stored))
-    for name, sound in _soundness(record).items():
-        if not sound:
+    for name, sound in _SOUND:
+        if not sound(fields[name]):
             raise Corrupt(f"a record has no usable {name}")
-    return record
+    return Record(**fields, seen=Head(**seen), stored=stored, hash=digest(stored))
 
 
 def load(stored: bytes, what: str, limit: int = MAX_RECORD_BYTES) -> dict[str, Any]:
@@ -221,16 +276,38 @@ def load(stored: bytes, what: str, limit: int = MAX_RECORD_BYTES) -> dict[str, A
     """
     if len(stored) > limit:
         raise Corrupt(f"{what} is larger than {limit} bytes")
-    if _FOREIGN.search(stored):
+    if stored.translate(None, PRINTABLE):
         raise Corrupt(f"{what} holds bytes that are not printable ASCII")
     try:
-        content = strict_json.load(stored)
-        plain(content, what)
-    except (ValueError, UsageError):
+        content = _DECODER.decode(stored.decode("ascii"))
+        if b"\\u" in stored or stored.count(b"{") + stored.count(b"[") > MAX_DEPTH:
+            plain(content, what)  # else no lone surrogate and no deeper nesting is possible
+    except (ValueError, UsageError, RecursionError):
         raise Corrupt(f"{what} is not the JSON that was written") from None
     if not isinstance(content, dict):
         raise Corrupt(f"{what} is not a JSON object")
     return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return content
+
+
+def _digits(text: str) -> int:
+    number = int(text)
+    if abs(number) > MAX_INT:
+        raise ValueError("a number beyond 2**53 - 1")
+    return number
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("a float, or no number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse, parse_int=_digits, parse_constant=_refuse)
 
 
 def is_head(content: object) -> bool:
@@ -243,35 +320,42 @@ def is_head(content: object) -> bool:
     )
 
 
-def _soundness(record: Record) -> dict[str, bool]:
-    return {
-        "seq": _counts(record.seq, 1),
-        "prev": _is_hash(record.prev),
-        "time": isinstance(record.time, str) and _is_time(record.time),
-        "boot": isinstance(record.boot, str),
-        "monotonic_ms": _counts(record.monotonic_ms, 0),
-        "actor": isinstance(record.actor, str),
-        "stream": isinstance(record.stream, str),
-        "kind": isinstance(record.kind, str),
-        "kind_version": _counts(record.kind_version, 1),
-        "critical": isinstance(record.critical, bool),
-        "data": isinstance(record.data, dict),
-    }
-
-
 def _counts(number: object, least: int) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
 
 def _is_hash(text: object) -> bool:
-    return isinstance(text, str) and bool(_HASH.match(text))
+    return isinstance(text, str) and _HASH.match(text) is not None
 
 
-def _is_time(text: str) -> bool:
+def _is_time(text: object) -> bool:
     try:
-        return bool(_TIME.match(text)) and parse_rfc3339(text) is not None
+        return isinstance(text, str) and bool(_TIME.match(text)) and parse_rfc3339(text) is not None
     except ValueError:
         return False
+
+
+def _is_text(text: object) -> bool:
+    return isinstance(text, str)
+
+
+def _counts_from_one(number: object) -> bool:
+    return _counts(number, 1)
+
+
+_SOUND: tuple[tuple[str, Callable[[object], bool]], ...] = (
+    ("seq", _counts_from_one),
+    ("prev", _is_hash),
+    ("time", _is_time),
+    ("boot", _is_text),
+    ("monotonic_ms", lambda number: _counts(number, 0)),
+    ("actor", _is_text),
+    ("stream", _is_text),
+    ("kind", _is_text),
+    ("kind_version", _counts_from_one),
+    ("critical", lambda flag: isinstance(flag, bool)),
+    ("data", lambda data: isinstance(data, dict)),
+)
 
 
 @runtime_checkable

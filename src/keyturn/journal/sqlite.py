@@ -26,7 +26,7 @@ from keyturn.journal.kinds import KINDS
 from keyturn.journal.mark import HighWater
 from keyturn.journal.place import prepare_directory
 from keyturn.journal.projection import FOLD, fold
-from keyturn.journal.record import EMPTY, SYSTEM, Event, Head, Record, canonical, load, write
+from keyturn.journal.record import EMPTY, SYSTEM, Event, Head, Record, digest, encoded, load, write
 
 PATIENCE = 5.0
 """Seconds to wait for another process that is writing."""
@@ -56,6 +56,7 @@ class SqliteJournal:
         self._actor = actor
         self._clock = clock
         self._stopped = False
+        self._folded: dict[str, tuple[Head, Mapping[str, Any]]] = {}
         self._thread = threading.RLock()
         prepare_directory(path.parent)
         self._mark = HighWater(high_water, patience)
@@ -135,11 +136,11 @@ class SqliteJournal:
     def projected(self) -> Mapping[str, Mapping[str, Any]]:
         """The status row of each stream; a row that does not stand for its stream's head is folded anew."""
         with self._reading():
-            names = file.streams(self._database)
-            return {stream: self._row(stream, file.head(self._database, stream)) for stream in names}
+            rows = file.projected(self._database)
+            return {stream: _kept(stream, head, kept) or self._anew(stream) for stream, head, kept in rows}
 
     def rebuild(self) -> None:
-        """Fold every stream anew and keep the rows.
+        """Fold every stream anew, from its first record, and keep the rows.
 
         Raises:
             AdapterError: as `read`; the rows stay as they were.
@@ -148,7 +149,7 @@ class SqliteJournal:
             self._database.execute("DELETE FROM projection")
             for stream in file.streams(self._database):
                 head = file.head(self._database, stream)
-                self._keep(stream, head, self._row(stream, head))
+                self._keep(stream, head, self._anew(stream))
 
     def _append(self, stream: str, expected_seq: int, made: Callable[[Mapping[str, Any], Head], Event]) -> Record:
         check_name(stream)
@@ -185,7 +186,9 @@ class SqliteJournal:
             "INSERT INTO records (stream, seq, hash, stored) VALUES (?, ?, ?, ?)",
             (stream, record.seq, record.hash, record.stored),
         )
-        self._keep(stream, record.head, fold(row, record))
+        after = fold(row, record)
+        self._keep(stream, record.head, after)
+        self._folded[stream] = (record.head, after)
         return record
 
     def _envelope(self, stream: str, head: Head, name: str) -> dict[str, Any]:
@@ -206,21 +209,21 @@ class SqliteJournal:
         }
 
     def _row(self, stream: str, head: Head) -> Mapping[str, Any]:
-        """The row that stands for `head`: the one that is kept, else folded anew."""
-        kept = self._database.execute("SELECT * FROM projection WHERE stream = ?", (stream,)).fetchone()
-        if kept is not None and kept[1:4] == (head.seq, head.hash, FOLDED_BY):
-            with suppress(Corrupt):
-                return load(kept[4], f"the status of {stream}")
+        """The row that stands for `head`: the one that this journal made, the one that is kept, or folded anew."""
+        made, row = self._folded.get(stream, (None, {}))
+        if made == head:
+            return row
+        return _kept(stream, head, file.kept(self._database, stream)) or self._anew(stream)
+
+    def _anew(self, stream: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = {}
         for record in file.records(self._database, stream):
             row = fold(row, record)
         return row
 
     def _keep(self, stream: str, head: Head, row: Mapping[str, Any]) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO projection (stream, seq, hash, fold, content) VALUES (?, ?, ?, ?, ?)",
-            (stream, head.seq, head.hash, FOLDED_BY, canonical(row)),
-        )
+        content = encoded(row)
+        file.keep(self._database, stream, (head.seq, head.hash, _made_by(content), content))
 
     def _remember(self, record: Record, *, force: bool = False) -> None:
         """Raise the mark. The record stands already: a failure here is not "nothing happened"."""
@@ -262,6 +265,19 @@ class SqliteJournal:
             raise file.translate(error, self._path, committing=committing) from None
         finally:
             file.undo(self._database)
+
+
+def _kept(stream: str, head: Head, kept: file.Kept | None) -> Mapping[str, Any] | None:
+    """The row that is kept, if it stands for that head and is the one that this version of the fold wrote."""
+    if kept is not None and kept[:2] == (head.seq, head.hash) and kept[2] == _made_by(kept[3]):
+        with suppress(Corrupt):
+            return load(kept[3], f"the status of {stream}")
+    return None
+
+
+def _made_by(content: bytes) -> str:
+    """The column `fold` of a row with that content."""
+    return f"{FOLDED_BY} {digest(content)}"
 
 
 def _as_json(head: Head) -> dict[str, Any]:

@@ -93,5 +93,7 @@ class FileLock:
     @staticmethod
     def _sign(fd: int) -> None:
         """Say who holds it, for the message of whoever is refused."""
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
+        name = f"process {os.getpid()}\n".encode()
+        if os.pread(fd, len(name) + 1, 0) != name:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, name, 0)
