@@ -1,46 +1,21 @@
-"""Kill a rotating process at every point, resume, and ask the oracle."""
+"""One installation under fire: workers are run, what they did is counted, and the oracle is asked."""
 
-import json
 import os
-import signal
+import subprocess
+import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from keyturn.core.errors import KeyturnError
-from keyturn.core.rotator import Answer
-from keyturn.journal import audit
-from keyturn.rotation.orders import steps
-from keyturn.testing.installation import SECRET_NAME, Installation
-from tests.crash.points import Points
+from keyturn.testing.installation import Installation
+from tests.crash import oracle
+from tests.crash.ledger import Ledger
+from tests.crash.worker import Orders, Told, Worker
 
-PATIENCE = 60.0
-CHILD_SECONDS = 90.0
+ATTEMPTS = 12
+"""Processes that may be needed to bring a rotation to its end after a fault, when nothing disturbs them."""
 
-
-@dataclass(slots=True)
-class Told:
-    """What a child said before it ended: the point it died at, or how its rotation ended."""
-
-    died_at: str = ""
-    status: str = ""
-    why: str = ""
-    passed: list[str] = field(default_factory=list)
-    current_accepted: bool = True
-
-
-@dataclass(slots=True)
-class Tally:
-    """The figures of a run."""
-
-    kills: int = 0
-    rotations: int = 0
-    covered: set[str] = field(default_factory=set)
-    violations: list[str] = field(default_factory=list)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Harness:
@@ -48,146 +23,84 @@ class Harness:
 
     Args:
         installation: provisioned, its application running.
-        progress: gets a line after each rotation.
+        ledger: what is counted.
+        kept: where the ledger is kept.
+        stopping: asked between two rotations; True ends the lane.
     """
 
-    def __init__(self, installation: Installation, progress: Callable[[str], None] = lambda _: None) -> None:
-        self.installation = installation
-        self.tally = Tally()
-        self._progress = progress
+    def __init__(
+        self, installation: Installation, ledger: Ledger, kept: Path, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.installation, self.ledger = installation, ledger
+        self.stopping = stopping
+        self._kept = kept
+        self._before = (ledger.logins, ledger.lost, ledger.seconds)
+        self._started = time.monotonic()
+        self._faulted = time.monotonic()
+        self._consumers: set[str] = set()
 
-    def points(self) -> list[str]:
-        """All points of one rotation, in order: found by making one without a kill."""
-        told = self._child(None)
-        self._after_rotation(told)
-        return told.passed
+    def start(self, orders: Orders) -> Worker:
+        """A worker; `end` has to be told of its end."""
+        return Worker(self.installation, orders)
 
-    def rotate_through(self, plans: list[str]) -> list[str]:
-        """One rotation, killed at each of these points in turn; those that were not reached."""
-        missed = []
-        told = Told()
-        for plan in plans:
-            told = self._child(plan)
-            if told.died_at:
-                self.tally.kills += 1
-                self.tally.covered.add(told.died_at)
-            else:
-                missed.append(plan)
-                self._after_rotation(told)
-        if told.died_at:
-            self._after_rotation(self._child(None))
-        return missed
-
-    def failed_requests(self) -> list[str]:
-        """What processes of the application say failed, a first try that was refused included."""
-        return [f"{path.name}: {line}" for path in self.installation.logs for line in _failures(path)]
-
-    def logins(self) -> int:
-        """Log-ins of all processes that succeeded."""
-        return sum(int(_last(path)["logins"]["ok"]) for path in self.installation.logs)
-
-    def _child(self, plan: str | None) -> Told:
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            _live(self.installation, plan, writer)
-        os.close(writer)
-        told = self._listen(pid, reader, plan)
-        if not told.current_accepted:
-            self.tally.violations.append(f"after {plan}: the store's current credential is not accepted")
+    def end(self, worker: Worker, about: str) -> Told:
+        """Wait for a worker's end, and ask the oracle what must hold at every start."""
+        told = worker.end()
+        self.violate(about, oracle.after_start(told))
         return told
 
-    def _listen(self, pid: int, reader: int, plan: str | None) -> Told:
-        """Read what the child says until it ends; a child that hangs is ended, and is a violation."""
-        timer = time.monotonic() + CHILD_SECONDS
-        signal.signal(signal.SIGALRM, lambda *_: None)
-        signal.setitimer(signal.ITIMER_REAL, CHILD_SECONDS)
-        with os.fdopen(reader, "rb") as pipe:
-            said = pipe.read()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        if time.monotonic() >= timer:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        told = Told()
-        for line in said.splitlines():
-            for key, value in json.loads(line).items():
-                setattr(told, key, value)
-        if not told.died_at and not told.status:
-            self.tally.violations.append(f"{plan}: the process ended without a word")
+    def run(self, orders: Orders, about: str = "") -> Told:
+        """A worker from its start to its end."""
+        return self.end(self.start(orders), about or orders.plan)
+
+    def fault(self) -> None:
+        """A fault happened now: recovery is timed from here."""
+        self._faulted = time.monotonic()
+
+    def recover(self, about: str, *, accepted: Iterable[str] = ("closed",), last: Told | None = None) -> Told:
+        """Undisturbed, the rotation has to reach an end that is accepted; then the world is judged."""
+        told = last or self.run(Orders(begin=False), about)
+        for _ in range(ATTEMPTS):
+            if told.status in {"closed", "aborted", "reverted", "idle", "drift", "traceback"}:
+                break
+            told = self.run(Orders(begin=False), about)
+        seconds = time.monotonic() - self._faulted
+        self.ledger.slowest = max(self.ledger.slowest, seconds)
+        self.ledger.ends[told.status] += 1
+        if told.status not in {*accepted, "idle"}:
+            self.violate(about, [f"rotation ended as {told.status!r}: {told.why}"])
+        self.violate(about, oracle.in_time(seconds))
+        self.rest(about)
         return told
 
-    def _after_rotation(self, told: Told) -> None:
-        self.tally.rotations += 1
-        if told.status != "closed":
-            self.tally.violations.append(f"rotation ended as {told.status!r}: {told.why}")
-        self.tally.violations += list(self._oracle())
-        self._progress(f"rotation {self.tally.rotations}: {self.tally.kills} kills, {self.logins()} log-ins")
+    def rest(self, about: str) -> None:
+        """No rotation is open: judge, and write down how far we are."""
+        self.ledger.rotations += 1
+        self.violate(about, oracle.at_rest(self.installation))
+        failed = [line for line in oracle.of_consumers(self.installation) if line not in self._consumers]
+        self._consumers.update(failed)
+        self.violate(about, failed)
+        self.keep()
 
-    def _oracle(self) -> Iterator[str]:
-        """What must hold whenever no rotation is open."""
-        assembly = self.installation.assembly()
-        try:
-            verdict = audit.verify(assembly.state.journal, assembly.state.high_water)
-            if not verdict.sound:
-                yield f"journal: {verdict}"
-            state = assembly.engine(SECRET_NAME).state()
-            if state.rotation is not None:
-                yield f"a rotation is still open, at {steps(state.rotation)}"
-                return
-            rotator, store = assembly.rotator(SECRET_NAME), assembly.store(SECRET_NAME)
-            current = store.current(SECRET_NAME)
-            if current is None or state.current is None or current != state.current.version:
-                yield f"journal says {state.current}, store says {current}"
-                return
-            if rotator.accepts(store.read(SECRET_NAME, current)).answer is not Answer.ACCEPTED:
-                yield "the current credential is not accepted"
-            alive = [slot for slot in rotator.slots if rotator.look(slot).enabled]
-            if alive != [state.current.slot]:
-                yield f"slots that can log in: {alive}, current is {state.current.slot}"
-        finally:
-            assembly.close()
-        yield from self.failed_requests()
+    def keep(self) -> None:
+        """Write down how far we are."""
+        logins, lost, seconds = self._before
+        self.ledger.logins = logins + oracle.logins(self.installation)
+        self.ledger.lost = lost + oracle.logins(self.installation, "lost")
+        self.ledger.seconds = seconds + time.monotonic() - self._started
+        self.ledger.keep(self._kept)
+
+    def violate(self, about: str, what: Iterable[str]) -> None:
+        """Something that must hold did not."""
+        self.ledger.violations += [f"{about}: {line}" for line in what]
 
 
-def _live(installation: Installation, plan: str | None, writer: int) -> None:
-    """The child: one process of Keyturn, from opening the manifest to the end, or to its death."""
-
-    def say(**words: Any) -> None:
-        os.write(writer, json.dumps(words).encode() + b"\n")
-
-    points = Points(plan, lambda name: say(died_at=name))
-    try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        assembly = installation.assembly(points.around)
-        accepted = assembly.rotator(SECRET_NAME).accepts(assembly.bundle(SECRET_NAME)).answer is Answer.ACCEPTED
-        say(current_accepted=accepted)
-        points.passed.clear()
-        points.install()
-        engine = assembly.engine(SECRET_NAME)
-        if engine.state().rotation is None:
-            engine.begin("crash")
-        outcome = engine.advance(PATIENCE)
-        say(status=outcome.status, why=outcome.why, passed=points.passed)
-    except KeyturnError as error:
-        say(status=error.code, why=error.message)
-    except Exception:  # noqa: BLE001 - whatever it is, the parent has to hear of it
-        say(status="traceback", why=traceback.format_exc())
-    finally:
-        os._exit(0)
-
-
-def _last(path: Path) -> dict[str, Any]:
-    """The newest whole line of a process's log."""
-    lines = path.read_bytes().split(b"\n")[:-1]
-    whole: dict[str, Any] = json.loads(lines[-1]) if lines else {"logins": {"ok": 0}}
-    return whole
-
-
-def _failures(path: Path) -> Iterator[str]:
-    line = _last(path)
-    for what in ("logins", "queries"):
-        for how, count in line.get(what, {}).items():
-            if how != "ok" and count:
-                yield f"{count} {what} {how} {line['errors']}"
+def load(installation: Installation, processes: int, every: float) -> list[subprocess.Popen[bytes]]:
+    """Processes that log in nonstop; they count as processes of the application."""
+    started = []
+    for number in range(processes):
+        command = [sys.executable, "-m", "tests.crash.load", "--client", str(installation.client_path)]
+        command += ["--log", str(installation.folder / f"app-load-{number}.log"), "--dbname", installation.dbname]
+        command += ["--port", str(installation.postgres.port), "--every", str(every)]
+        started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ}))
+    return started

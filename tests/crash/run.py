@@ -1,74 +1,120 @@
-"""`python -m tests.crash.run --kills N`: kill a rotating process N times, at every point in turn.
+"""`python -m tests.crash.run`: a rotation under every fault, by lanes that run side by side.
 
-The last line is for scripts: `kills=N violations=N logins=N`. Exit status 1 with a violation.
+    --kills N --logins N       how many at least (the long form: every cell, every system call, every error)
+    --short N                  instead: a seeded part, N of each fault
+    --state FOLDER             where the figures are kept; a run that was cut off continues there
+
+Progress goes to stderr. The last line is for scripts: `kills=N violations=N logins=N`. Exit status 1 with
+a violation.
 """
 
 import argparse
-import random
+import multiprocessing
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from keyturn.testing.installation import Installation, Pace
-from keyturn.testing.postgres_server import PostgresServer
-from tests.crash.harness import Harness
+from keyturn.testing.postgres_server import HBA, PostgresServer
+from tests.crash import table
+from tests.crash.faults import syscalls
+from tests.crash.lanes import ENDLESS, LANES, WITHOUT_TLS, Settings, run
+from tests.crash.ledger import Ledger
 
-KILLS_PER_ROTATION = 10
-FAST = Pace(overlap="0s", max_stale="300ms", connect_timeout="500ms")
-LOAD = ("--login-every", "0.1", "--query-every", "0.1")
-"""What each process of the application does: 10 fresh log-ins and 10 queries in a second."""
-
-
-def schedule(points: list[str], kills: int, seed: int) -> Iterator[list[str]]:
-    """Points for one rotation after another: each list ascends, and all lists together cover all points.
-
-    With fewer kills than points, a seeded part; with more, the points again.
-    """
-    draw = random.Random(seed)  # noqa: S311 - which points come first, not a secret
-    left = kills
-    while left > 0:
-        stride = max(1, -(-len(points) // KILLS_PER_ROTATION))
-        starts = list(range(stride))
-        draw.shuffle(starts)
-        for start in starts:
-            chosen = points[start::stride][:left]
-            if not chosen:
-                return
-            yield chosen
-            left -= len(chosen)
+TELL_EVERY = 10.0
+LOGINS_PER_KILL = 100
+SERIAL = ("server",)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print progress to stderr and the figures to stdout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=10_000)
+    parser.add_argument("--logins", type=int, help=f"default: {LOGINS_PER_KILL} to a kill")
+    parser.add_argument("--short", type=int, help="this many of each fault, and no more")
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="keyturn-crash-") as folder,
-        PostgresServer() as postgres,
-        Installation(Path(folder), postgres, pace=FAST) as installation,
-    ):
-        installation.prepare()
-        installation.provision(LOAD)
-        return run(Harness(installation, tell), arguments.kills, arguments.seed)
+    parser.add_argument("--every", type=float, default=0.02, help="seconds between log-ins of a load process")
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--fresh", action="store_true", help="forget what is kept in the state folder")
+    parser.add_argument("--lane", action="append", choices=LANES, help="only this one; may be repeated")
+    given = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        state = given.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyturn-crash-")))
+        if given.fresh:
+            shutil.rmtree(state, ignore_errors=True)
+        state.mkdir(parents=True, exist_ok=True)
+        postgres = stack.enter_context(PostgresServer(fsync=True, hba=(HBA, WITHOUT_TLS)))
+        context = multiprocessing.get_context("fork")
+        settings = Settings(given.seed, given.short, state, given.every, context.Event())
+        tell(f"seed={given.seed} state={state}")
+        names = [name for name in LANES if name in (given.lane or LANES)]
+        missing = syscalls.denied()
+        names = [name for name in names if not (missing and name.startswith("syscall"))]
+        lanes = {name: context.Process(target=run, args=(name, settings, postgres), name=name) for name in names}
+        watch(lanes, settings, given.kills, given.logins or LOGINS_PER_KILL * given.kills)
+        return conclude(lanes, state, missing)
 
 
-def run(harness: Harness, kills: int, seed: int) -> int:
-    """Kill as often as asked, then print the figures; 1 with a violation."""
-    points = harness.points()
-    missed = [plan for plans in schedule(points, kills, seed) for plan in harness.rotate_through(plans)]
-    for plan in missed:  # a kill before it had let the rotation go another way: once more, alone
-        for again in harness.rotate_through([plan]):
-            tell(f"not reached: {again}")
-    harness.installation.stop_application()
-    tally = harness.tally
-    for violation in (*tally.violations, *harness.failed_requests()):
+def watch(lanes: Mapping[str, BaseProcess], settings: Settings, kills: int, logins: int) -> None:
+    """Start the lanes, tell how far they are, and stop the endless ones when everything is there."""
+    for lane in lanes.values():
+        lane.start()
+    started, told = time.monotonic(), 0.0
+    first = total(lanes, settings.state)
+    while any(lane.is_alive() for lane in lanes.values()):
+        time.sleep(0.5)
+        now = total(lanes, settings.state)
+        ending = all(not lane.is_alive() for name, lane in lanes.items() if name not in ENDLESS)
+        if settings.quota is None and ending and now.kills >= kills and now.logins >= logins:
+            settings.stop.set()
+        if time.monotonic() - told >= TELL_EVERY:
+            told = time.monotonic()
+            passed = told - started
+            todo = [(kills - now.kills, now.kills - first.kills), (logins - now.logins, now.logins - first.logins)]
+            left = max((passed * missing / max(made, 1) for missing, made in todo), default=0.0)
+            alive = ",".join(name for name, lane in lanes.items() if lane.is_alive())
+            tell(
+                f"{passed:.0f} s: kills={now.kills} logins={now.logins} rotations={now.rotations} "
+                f"violations={len(now.violations)} done={len(now.done)}/{now.planned} "
+                f"at least {max(left, 0):.0f} s more ({alive})"
+            )
+    for lane in lanes.values():
+        lane.join()
+
+
+def total(lanes: Mapping[str, BaseProcess], state: Path) -> Ledger:
+    """All ledgers together."""
+    return Ledger.total(Ledger.read(state / f"{name}.json") for name in lanes)
+
+
+def conclude(lanes: Mapping[str, BaseProcess], state: Path, missing: str) -> int:
+    """Print the table and the figures; 1 with a violation or a lane that failed."""
+    whole = total(lanes, state)
+    broken = [name for name, lane in lanes.items() if lane.exitcode]
+    whole.violations += [f"the lane {name} ended with {lanes[name].exitcode}" for name in broken]
+    for violation in whole.violations:
         tell(f"violation: {violation}")
-    print(f"points={len(points)} covered={len(tally.covered)} rotations={tally.rotations}")
-    print(f"kills={tally.kills} violations={len(tally.violations)} logins={harness.logins()}")
-    return 1 if tally.violations else 0
+    faults = tuple(sorted({key.split("|")[2] for key in whole.cells}))
+    width = max((len(fault) for fault in faults), default=0) + 2
+    print(f"{'':24}" + "".join(f"{fault:>{width}}" for fault in faults))
+    for step, phase, line in table.rows(whole.cells, faults):
+        print(f"{step:15} {phase:8}" + "".join(f"{count:>{width}}" for count in line))
+    empty = table.empty(whole.cells, faults)
+    skipped = ",".join(
+        f"{n}({why.removeprefix('skipped ')})" for why, n in whole.calls.items() if why.startswith("skipped")
+    )
+    print(
+        f"cells={len(whole.cells)} empty={len(empty)} rotations={whole.rotations} slowest_recovery={whole.slowest:.1f}s"
+    )
+    print(f"syscalls={whole.calls['found']} injected={whole.calls['injected']} skipped={skipped or 0}")
+    if missing:
+        print(f"missing=crash-syscalls({missing})")
+    print(f"kills={whole.kills} violations={len(whole.violations)} logins={whole.logins}")
+    return 1 if whole.violations else 0
 
 
 def tell(line: str) -> None:

@@ -50,7 +50,8 @@ owner = "platform@example.com"
 purpose = "the API reads and writes deals"
 rotate = {{ every = "30d", overlap = "{overlap}"{deadline} }}
 target = {{ hosts = ["{host}:{port}"], dbname = "{dbname}", owner_role = "{owner}", roles = ["{a}", "{b}"], \
-admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "{connect_timeout}"{answer} }}
+admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}"{answer}, \
+connect_timeout = "{connect_timeout}" }}
 publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}\
 ?sslmode=verify-full&sslrootcert={ca}", env = "DATABASE_URL" }}
 consumers = ["clo-api"]
@@ -88,9 +89,10 @@ class Installation:
         pace: durations of the manifest.
         dbname: a database of that name is made.
         port: where the manifest finds the server; None for the server's own.
+        others: processes of the application beside those, which the caller starts itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an installation is made of, all by name
         self,
         folder: Path,
         postgres: PostgresServer,
@@ -99,9 +101,10 @@ class Installation:
         pace: Pace | None = None,
         dbname: str = DBNAME,
         port: int | None = None,
+        others: int = 0,
     ) -> None:
         self.folder, self.postgres, self.expected = folder, postgres, processes
-        self._port = port or postgres.port
+        self._port, self._others = port or postgres.port, others
         self.dbname = dbname
         self.roles = tuple(f"{dbname}{role.removeprefix(DBNAME)}" for role in ROLES)
         self.owner = f"{dbname}{OWNER.removeprefix(DBNAME)}"
@@ -215,7 +218,7 @@ class Installation:
             connect_timeout=self._pace.connect_timeout,
             bundle=self.run / "bundle",
             status=self.run / "status",
-            processes=self.expected,
+            processes=self.expected + self._others,
             max_stale=self._pace.max_stale,
         )
 

@@ -1,0 +1,131 @@
+"""The faults side by side: each lane is a process with an installation of its own on one server."""
+
+import random
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from types import MappingProxyType
+
+from keyturn.testing.installation import Installation, Pace
+from keyturn.testing.postgres_server import HBA, PostgresServer
+from tests.crash.faults.anytime import AnyTime
+from tests.crash.faults.named import NamedPoints
+from tests.crash.faults.server import SETTINGS, ServerKills
+from tests.crash.faults.syscalls import SystemCalls
+from tests.crash.harness import Harness, load
+from tests.crash.ledger import Ledger
+
+PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="500ms", answer="1500ms")
+WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256"
+"""For the load: its log-ins shall cost the server an authentication and little else."""
+
+APPLICATION = ("--login-every", "0.5", "--query-every", "0.25")
+"""What the one ordinary application process of a lane does: log in by TLS, and query through its pool."""
+
+MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run.
+
+    Attributes:
+        seed: everything that is drawn follows from it.
+        quota: how much a lane does; for the long form, which is complete, None.
+        state: folder of the ledgers.
+        every: seconds between two log-ins of a load process.
+        stop: set when all lanes shall end after their rotation.
+    """
+
+    seed: int
+    quota: int | None
+    state: Path
+    every: float
+    stop: Event
+
+
+Lane = Callable[[Harness, Settings], None]
+
+
+def points(harness: Harness, settings: Settings) -> None:
+    """Kill -9 at named points; in the long form until the run is over."""
+    fault = NamedPoints(harness, settings.seed + harness.ledger.rotations)
+    fault.enumerate()
+    fault.sweep(settings.quota or MANY)
+
+
+def anytime(harness: Harness, settings: Settings) -> None:
+    """Kill -9 at random times; in the long form until the run is over."""
+    AnyTime(harness, settings.seed + harness.ledger.rotations).sweep(settings.quota or MANY)
+
+
+def syscall_kills(harness: Harness, settings: Settings) -> None:
+    """Kill -9 at every system call; in the long form again and again until the run is over."""
+    fault = SystemCalls(harness, settings.seed)
+    fault.enumerate()
+    fault.sweep(settings.quota, errors=False)
+    while settings.quota is None and not harness.stopping():
+        harness.ledger.done.clear()
+        fault.sweep(None, errors=False)
+
+
+def syscall_errors(harness: Harness, settings: Settings) -> None:
+    """Every system call fails, once for each error that it can meet."""
+    fault = SystemCalls(harness, settings.seed)
+    fault.enumerate()
+    fault.sweep(settings.quota, kills=False)
+
+
+def server(harness: Harness, settings: Settings) -> None:
+    """Kill -9 of the server at every point of every call to it."""
+    named = NamedPoints(harness, settings.seed)
+    named.enumerate()
+    fault = ServerKills(harness, named.points)
+    done = set(harness.ledger.done)
+    names = [name for name in fault.points if f"server {name}" not in done]
+    if settings.quota is not None:
+        names = random.Random(settings.seed).sample(names, min(settings.quota, len(names)))  # noqa: S311 - a choice
+    harness.ledger.planned = len(names) + len(done)
+    fault.sweep(names)
+
+
+LANES: Mapping[str, Lane] = MappingProxyType(
+    {
+        "syscall-errors": syscall_errors,
+        "syscall-kills": syscall_kills,
+        "points": points,
+        "anytime": anytime,
+        "server": server,
+    }
+)
+ENDLESS = ("points", "anytime", "syscall-kills")
+"""Lanes that go on until the run is over."""
+
+
+def run(name: str, settings: Settings, shared: PostgresServer) -> None:
+    """One lane, in a process of its own: set up, run, write down, tear down."""
+    kept = settings.state / f"{name}.json"
+    ledger = Ledger.read(kept)
+    if ledger.finished:
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"keyturn-{name}-")))
+        postgres = shared
+        if name == "server":
+            postgres = stack.enter_context(PostgresServer(SETTINGS, fsync=True, hba=(HBA, WITHOUT_TLS)))
+        dbname = f"clo_{name.replace('-', '_')}"
+        folder.chmod(0o711)
+        # an ordinary application takes a server that is down for a failure; the load tells one from the other
+        ordinary = 0 if name == "server" else 1
+        installation = Installation(folder, postgres, processes=ordinary, others=1, pace=PACE, dbname=dbname)
+        stack.enter_context(installation)
+        installation.prepare()
+        installation.provision(APPLICATION)
+        installation.processes += load(installation, 1, settings.every)
+        harness = Harness(installation, ledger, kept, settings.stop.is_set)
+        LANES[name](harness, settings)
+        ledger.finished = not settings.stop.is_set()
+        harness.keep()
