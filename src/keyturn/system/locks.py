@@ -4,6 +4,7 @@ import fcntl
 import os
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,7 +60,8 @@ class FileLock:
         try:
             self._check_owner(fd)
             self._lock(fd)
-            self._sign(fd)
+            with suppress(OSError):  # a full disk: the lock holds without the name as well
+                self._sign(fd)
         except BaseException:
             os.close(fd)
             raise

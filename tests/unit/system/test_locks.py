@@ -1,5 +1,6 @@
 """The lock: one owner, let go by the kernel."""
 
+import resource
 import signal
 import stat
 import subprocess
@@ -63,3 +64,14 @@ def test_a_link_or_a_missing_directory_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(NotFound), FileLock(tmp_path / "no" / "lock"):
         raise AssertionError
     assert not (tmp_path / "target").exists()
+
+
+def test_a_disk_without_room_takes_no_lock_away(tmp_path: Path) -> None:
+    """The owner's name is for people: where it cannot be written, the lock is held all the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with FileLock(tmp_path / "lock"), pytest.raises(Refused, match="another process"), FileLock(tmp_path / "lock"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
