@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,15 +52,21 @@ server_tls_sslmode = {server_tls}
 """
 
 
-def server_behind(directory: Path, *settings: tuple[str, str]) -> PostgresServer:
-    """A PostgreSQL that also listens on a Unix socket in `directory`, for the pooler alone.
+@contextlib.contextmanager
+def server_behind() -> Iterator[tuple[PostgresServer, Path]]:
+    """A PostgreSQL that also listens on a Unix socket, for the pooler alone; with the socket's directory.
 
     So the pooler's sessions come from `local`, and everybody else's from 127.0.0.1.
     """
-    return PostgresServer(
-        {"unix_socket_directories": str(directory), "log_statement": "all", **dict(settings)},
-        hba=(HBA, "local all all scram-sha-256"),
-    )
+    directory = Path(tempfile.mkdtemp(prefix="keyturn-socket-"))
+    try:
+        if os.getuid() == 0:
+            shutil.chown(directory, "postgres", "postgres")
+        settings = {"unix_socket_directories": str(directory), "log_statement": "all"}
+        with PostgresServer(settings, hba=(HBA, "local all all scram-sha-256")) as server:
+            yield server, directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def program() -> str:
@@ -97,7 +104,7 @@ class PgBouncer:
         condition: str = LOOKS_AT_LOGIN,
     ) -> None:
         self._program = program()
-        self._postgres, self._dbname, self._mode, self._socket = postgres, dbname, mode, socket
+        self._postgres, self._dbname, self.mode, self.socket = postgres, dbname, mode, socket
         self._idle_timeout, self._condition = idle_timeout, condition
         self._auth = Bundle({"username": f"pool_{secrets.token_hex(4)}", "password": secrets.token_urlsafe(30)})
         self._lookup = f"lookup_{secrets.token_hex(4)}"
@@ -124,7 +131,7 @@ class PgBouncer:
     @property
     def address(self) -> str:
         """Where PostgreSQL sees it come from, as a manifest says it."""
-        return "local" if self._socket else "127.0.0.1"
+        return "local" if self.socket else "127.0.0.1"
 
     def server(self, application: str = "test") -> Server:
         """Where it is, for `system.postgres.connect`."""
@@ -193,12 +200,12 @@ class PgBouncer:
             _CONFIGURATION.format(
                 directory=self.directory,
                 dbname=self._dbname,
-                server=self._socket or self._postgres.host,
+                server=self.socket or self._postgres.host,
                 server_port=self._postgres.port,
-                server_tls="disable" if self._socket else "require",
+                server_tls="disable" if self.socket else "require",
                 auth_user=self._auth["username"].reveal(),
                 lookup=self._lookup,
-                mode=self._mode,
+                mode=self.mode,
                 port=self.port,
                 server_idle_timeout=self._idle_timeout,
             ),

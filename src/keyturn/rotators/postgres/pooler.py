@@ -172,9 +172,10 @@ def _end_ours(session: Session, seconds: float) -> None:
     """End the server's session that the pooler opened for this log-in, which it would keep for minutes.
 
     It would look like a user of the credential. One that was there before is left: others will use it.
-    What becomes of it changes nothing in the answer; and the connection is always lost by it.
+    What becomes of it changes nothing in the answer.
     """
     with suppress(AdapterError), answers("leaving the pooler"):
         begin(session)
         session.execute("SET LOCAL ROLE NONE")
         session.execute(_END_OURS, (seconds + _MARGIN,))
+        session.execute("ROLLBACK")  # the pooler closes a session that it gets back in a transaction
