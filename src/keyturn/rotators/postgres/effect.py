@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from keyturn.core.errors import Conflict, FenceLost, NotFound, Unavailable, Unsupported
+from keyturn.core.errors import Conflict, FenceLost, NotFound, OutcomeUnknown, Unavailable, Unsupported
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.system.postgres import Session, answers, begin
 from keyturn.system.scram import is_verifier
@@ -16,6 +16,7 @@ SELECT rolcanlogin, shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles
 DURABLE = """
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') <> 'remote_apply'
 """
+_WARNING = "01000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Effect:
             session.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(str(self.mark))))
             done = within(session) if within else 0
         with answers(what, sent=True):
-            session.execute("COMMIT")
+            _commit(session, what)
         return done
 
     def not_overtaken(self, session: Session) -> None:
@@ -91,6 +92,18 @@ class Effect:
                 f"keyturn status {self.mark.secret}",
             )
         return fence == self.mark.fence
+
+
+def _commit(session: Session, what: str) -> None:
+    """COMMIT; who waits for a synchronous standby in vain is told so by a mere warning."""
+    warned: list[str] = []
+    session.add_notice_handler(lambda notice: warned.append(notice.sqlstate or ""))
+    session.execute("COMMIT")
+    if _WARNING in warned:
+        raise OutcomeUnknown(
+            f"{what}: committed on the primary alone, no synchronous standby has confirmed it",
+            "look at pg_stat_replication on the primary",
+        )
 
 
 @dataclass(frozen=True, slots=True)
