@@ -1,16 +1,22 @@
 """`keyturn audit`: the journal, judged and shown."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keyturn.checks import journal as chain
+from keyturn.checks import checkpoints
 from keyturn.cli.answer import Answer, Json, answering
-from keyturn.cli.opening import manifest
-from keyturn.core.errors import Corrupt, NotFound
-from keyturn.journal.audit import records, verify
+from keyturn.cli.audit_verify import judgement
+from keyturn.cli.opening import manifest, opened
+from keyturn.cli.outside import checkpoints_of, not_sent
+from keyturn.core.errors import NotFound
+from keyturn.journal.audit import records
 from keyturn.journal.record import Record
 from keyturn.wiring import State, state_of
+
+PATIENCE = 30.0
+"""Seconds to wait for another process that makes a checkpoint."""
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The journal: is it whole, and what does it say.")
 
@@ -23,28 +29,53 @@ def _state(context: typer.Context) -> State:
 
 
 @app.command("verify")
-def verify_(context: typer.Context, *, as_json: Json = False) -> None:
+def verify_(
+    context: typer.Context,
+    *,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoints", metavar="FILE", help="Checkpoints from outside, in a file or a log; may repeat."),
+    ] = None,
+    require_anchor: Annotated[bool, typer.Option("--require-anchor", help="Exit 1 unless it is anchored.")] = False,
+    as_json: Json = False,
+) -> None:
     """Check every chain of the journal; exits 1 when one is broken, and says where.
 
-    "self-consistent only" means: the records fit each other and what this host has seen. A signed
-    checkpoint kept elsewhere would say more.
+    "self-consistent only": the records fit each other and what this host has seen. "anchored to
+    checkpoint N": up to there they also fit a signed checkpoint from outside, out of --checkpoints
+    or else the files of declared targets. What is newer than that only fits itself.
     """
 
     def work() -> Answer:
-        state = _state(context)
-        try:
-            verdict = verify(state.journal, state.high_water)
-        except Corrupt as damage:
-            found = chain.findings(chain.Chains("", (), damage))
-            return Answer({"verdict": "broken", "records": {}, "flaws": []}, ("broken",), findings=found, judged=True)
-        counts = {stream: head.seq for stream, head in sorted(verdict.heads.items())}
-        flaws = [{"stream": one.stream, "seq": one.seq, "how": str(one.how), "why": one.why} for one in verdict.flaws]
-        findings = chain.findings(chain.Chains(str(verdict), tuple(map(str, verdict.flaws)), None))
-        data = {"verdict": str(verdict), "records": counts, "flaws": flaws}
-        lines = (str(verdict), *(f"{stream}: {count} records" for stream, count in counts.items()))
-        return Answer(data, lines, findings=findings, judged=True)
+        judged = judgement(manifest(context), _state(context), tuple(files or ()))
+        asked = (checkpoints.missing(judged.verdict),) if require_anchor and judged.data["anchor"] is None else ()
+        return Answer(judged.data, judged.lines, findings=(*judged.findings, *asked), judged=True)
 
     answering("audit-verify", as_json, work)
+
+
+@app.command("checkpoint")
+def checkpoint(context: typer.Context, *, as_json: Json = False) -> None:
+    """Sign the heads of the journal now, and send that to every declared target.
+
+    Exits 1 if a target did not take it. The line that is printed can be kept anywhere, on paper too:
+    audit verify --checkpoints finds it in any text.
+    """
+
+    def work() -> Answer:
+        with opened(context) as assembly:
+            outside = checkpoints_of(assembly)
+            with outside.alone(PATIENCE):
+                made = outside.make()
+                deliveries = outside.send()
+        told = [f"{one.target}: {one.where}: {one.failure or f'has checkpoint {one.reached}'}" for one in deliveries]
+        sent = [{"target": one.target, "where": one.where, "reached": one.reached} for one in deliveries]
+        line = made.line.decode("ascii")
+        data = {"n": made.n, "time": made.time, "hash": made.hash, "line": line, "sent": sent}
+        first = f"checkpoint {made.n} of {made.time}: {made.records} records in {made.streams} streams"
+        return Answer(data, (first, line, *told), findings=not_sent(deliveries), judged=True)
+
+    answering("audit-checkpoint", as_json, work)
 
 
 @app.command("show")

@@ -1,9 +1,14 @@
 """From the manifest to checkpoints: whose they are, where they go, and whether one is due."""
 
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from keyturn.checks import checkpoints as check
 from keyturn.core.clock import Clock
-from keyturn.core.errors import UsageError
+from keyturn.core.errors import KeyturnError, Refused, UsageError
+from keyturn.core.finding import Finding
 from keyturn.journal.checkpoint import Identity, Signer, pin_of, pinned
-from keyturn.journal.checkpointing import Checkpoints, Made
+from keyturn.journal.checkpointing import Checkpoints, Delivery, Made
 from keyturn.journal.record import SYSTEM, Journal
 from keyturn.journal.targets import FileTarget, SyslogTarget, Target
 from keyturn.manifest import Manifest, settings
@@ -61,3 +66,30 @@ def is_due(journal: Journal, made: Made, every: float, clock: Clock) -> bool:
         if stream != SYSTEM and head != known.get(stream) and journal.read(stream, head.seq - 1)[0].kind == CLOSED:
             return True
     return False
+
+
+def keep_up(assembly: Assembly) -> tuple[Finding, ...]:
+    """Make a checkpoint if one is due, and send what is not sent yet; nothing if the manifest has no target.
+
+    Whatever fails is a finding, so that it keeps nothing else back. While another process is at it, nothing is done.
+    """
+    declared = assembly.manifest.keyturn.checkpoints
+    if declared is None or not declared.targets:
+        return ()
+    try:
+        checkpoints = checkpoints_of(assembly)
+        with ExitStack() as alone:
+            try:
+                alone.enter_context(checkpoints.alone())
+            except Refused:
+                return ()
+            if is_due(assembly.journal, checkpoints.made(), declared.every, assembly.clock):
+                checkpoints.make()
+            return not_sent(checkpoints.send())
+    except KeyturnError as failure:
+        return (check.not_made(failure),)
+
+
+def not_sent(deliveries: Iterable[Delivery]) -> tuple[Finding, ...]:
+    """One for each target that did not take what it was sent."""
+    return tuple(check.not_sent(one.target, one.reached, one.failure) for one in deliveries if one.failure is not None)

@@ -8,6 +8,7 @@ import typer
 from keyturn.checks import clock
 from keyturn.checks.targets import agreement_findings
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
+from keyturn.cli.outside import keep_up
 from keyturn.cli.rotate import able_to_rotate, order
 from keyturn.cli.rotating import run, running
 from keyturn.core.duration import parse_duration
@@ -70,18 +71,20 @@ def command(
 
     Resumes what is open, begins what is due by `every`, looks whether the rest is as decided: at
     stores and deliveries each time, at targets once per `reconcile`. After a clock jump it begins
-    nothing. One failure does not keep the others from their turn. May run as often as you like.
+    nothing. One failure does not keep the others from their turn. At the end a checkpoint of the
+    journal is made if one is due, and sent. May run as often as you like.
     """
 
     def work() -> Answer:
         limit = None if patience is None else _seconds(patience)
         with running(context, as_events=as_events) as assembly:
             found, touched = one_pass(assembly, limit)
+            sent = keep_up(assembly)
             skipped = [name for name in assembly.manifest.secrets if not able_to_rotate(assembly.manifest, name)]
         stepped = [Incomplete(finding.message, finding.remedy) for finding in found]
         errors = sorted((*stepped, *(one.error for one in touched if one.error)), key=lambda error: error.exit_status)
         lines = tuple(one.line for one in touched if one.line)
-        findings = (*found, *(finding for one in touched for finding in one.findings))
+        findings = (*found, *(finding for one in touched for finding in one.findings), *sent)
         data = {"touched": [one.data for one in touched], "left": skipped}
         return Answer(data, lines or ("nothing is due",), findings=findings, error=errors[0] if errors else None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.checks import clock, consumers, declared, journal, places, rotations, stores, targets
+from keyturn.checks import checkpoints, clock, consumers, declared, journal, places, rotations, stores, targets
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Unavailable
@@ -18,6 +18,7 @@ PLACE = places.Place("/s/x", "the file", 0o077, user=1000, mode=0o600, owner=100
 ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
+OUTSIDE = checkpoints.Place("/mnt/audit/clo", declared=True, newest=3)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
@@ -31,6 +32,15 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-broken", journal.findings(journal.Chains("", ("a#1: edited",), None))),
     ("journal-broken", journal.findings(journal.Chains("", (), DAMAGED))),
     ("journal-unreadable", journal.findings(journal.Chains("", (), AWAY))),
+    ("checkpoint-spoilt", checkpoints.findings(replace(OUTSIDE, blemishes=("x, line 1: edited",)), 3)),
+    ("checkpoint-unreadable", checkpoints.findings(replace(OUTSIDE, failure=AWAY), 3)),
+    ("checkpoint-behind", checkpoints.findings(OUTSIDE, 4)),
+    ("checkpoint-behind", checkpoints.findings(replace(OUTSIDE, declared=False), 4)),
+    ("checkpoint-foreign", checkpoints.findings(replace(OUTSIDE, foreign=2), 3)),
+    ("checkpoint-missing", (checkpoints.missing("self-consistent only"),)),
+    ("checkpoint-not-made", (checkpoints.not_made(SHUT),)),
+    ("checkpoint-not-sent", (checkpoints.not_sent("audit-host", 3, AWAY),)),
+    ("checkpoint-not-sent", (checkpoints.not_sent("audit-host", 0, SHUT),)),
     ("clock-stepped", clock.findings(31_536_000.0)),
     ("place-missing", places.findings((replace(PLACE, mode=None, owner=None),))),
     ("place-open", places.findings((replace(PLACE, mode=0o640),))),
@@ -70,7 +80,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (clock, consumers, declared, journal, places, rotations, stores, targets)
+MODULES = (checkpoints, clock, consumers, declared, journal, places, rotations, stores, targets)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -90,6 +100,7 @@ def test_every_reason_has_a_case_and_no_two_checks_share_one() -> None:
 def test_healthy_facts_give_no_finding() -> None:
     """Nothing is said of what is as it should be."""
     assert not journal.findings(journal.Chains("self-consistent only", (), None))
+    assert not checkpoints.findings(OUTSIDE, 3)
     assert not clock.findings(None)
     assert not places.findings((PLACE, replace(PLACE, owner=0), replace(PLACE, mode=None, needed=False)))
     assert not places.key_findings(places.Key("/elsewhere/vault.key", beside=False))
@@ -116,7 +127,7 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
     """Each of the codes for it has severity unknown."""
     unknown = {one.reason for _, found in CASES for one in found if one.severity is Severity.UNKNOWN}
     assert unknown == {
-        "journal-unreadable", "place-unreadable", "store-unreachable", "target-unreachable", "consumer-unreadable"
+        "journal-unreadable", "checkpoint-unreadable", "place-unreadable", "store-unreachable", "target-unreachable", "consumer-unreadable"
     }  # fmt: skip
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 
