@@ -4,7 +4,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from keyturn.core.errors import Conflict
+from keyturn.core.errors import Conflict, Denied
 from keyturn.rotators.postgres.effect import DURABLE, foreign, lock
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.target import Target
@@ -17,7 +17,10 @@ SELECT rolcanlogin, rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls 
        shobj_description(oid, 'pg_authid')
   FROM pg_catalog.pg_roles r WHERE rolname = %s
 """
-_MEMBER = "SELECT pg_has_role(%s, %s, 'member')"
+_ADMIN_OPTION = 160000
+"""The first version where CREATEROLE alone changes no role, and where a member may be kept from SET ROLE."""
+_ADMINISTERS = "SELECT pg_has_role(%s, 'member with admin option')"
+_MEMBER = "SELECT pg_has_role(%s, %s, %s)"
 _SETTING = """
 SELECT setconfig FROM pg_catalog.pg_db_role_setting
  WHERE setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s)
@@ -67,8 +70,11 @@ def _owner(session: Session, role: str) -> str:
 def _slot(session: Session, target: Target, role: str) -> list[str]:
     lines = [_log_in_role(session, target, role)]
     owner, name = sql.Identifier(target.owner_role), sql.Identifier(role)
-    if not _true(session, _MEMBER, role, target.owner_role):
-        session.execute(sql.SQL("GRANT {} TO {}").format(owner, name))
+    _administers(session, role)
+    how, options = ("set", " WITH SET TRUE") if _has_admin_option(session) else ("member", "")
+    if not _true(session, _MEMBER, role, target.owner_role, how):
+        _administers(session, target.owner_role)
+        session.execute(sql.SQL("GRANT {} TO {}").format(owner, name) + sql.SQL(options))
         lines.append(f"made {role} a member of {target.owner_role}")
     row = session.execute(_SETTING, (role,)).fetchone()
     if f"role={target.owner_role}" not in (row[0] if row else ()):
@@ -92,6 +98,20 @@ def _log_in_role(session: Session, target: Target, role: str) -> str:
     if powerful:
         raise Conflict(f"role {role} is a superuser or near to one", "take those rights from it")
     return f"role {role} is there"
+
+
+def _has_admin_option(session: Session) -> bool:
+    return session.info.server_version >= _ADMIN_OPTION
+
+
+def _administers(session: Session, role: str) -> None:
+    """The admin may change and hand out that role, or is told what is missing."""
+    if _has_admin_option(session) and not _true(session, _ADMINISTERS, role):
+        admin, name = sql.Identifier(session.info.user).as_string(session), sql.Identifier(role).as_string(session)
+        raise Denied(
+            f"{session.info.user} was not given role {role} with ADMIN OPTION",
+            f"as a superuser: GRANT {name} TO {admin} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE",
+        )
 
 
 def _rights(session: Session, target: Target) -> list[str]:
