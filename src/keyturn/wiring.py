@@ -144,6 +144,7 @@ class Assembly:
 
     Args:
         manifest: what is declared.
+        state: where Keyturn's own things are, if not where the manifest says.
         clock: the source of moments; None for this host's.
         listener: hears each record and each look of a settle.
         stopping: asked between steps; True ends what is under way after its step.
@@ -156,6 +157,7 @@ class Assembly:
         self,
         manifest: Manifest,
         *,
+        state: State | None = None,
         clock: Clock | None = None,
         listener: Listener = silent,
         stopping: Callable[[], bool] = lambda: False,
@@ -164,7 +166,7 @@ class Assembly:
         locks: Path | None = None,
     ) -> None:
         self.manifest = manifest
-        self.state = state_of(manifest.keyturn.state)
+        self.state = state or state_of(manifest.keyturn.state)
         self.clock: Clock = clock or SystemClock()
         self._listener = listener
         self._stopping = stopping

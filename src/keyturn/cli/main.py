@@ -14,6 +14,7 @@ from keyturn import __version__
 from keyturn.cli import (
     abort,
     audit,
+    backup,
     completion,
     consumer,
     doctor,
@@ -23,6 +24,7 @@ from keyturn.cli import (
     init,
     plan,
     provision,
+    restore,
     resume,
     revert,
     rotate,
@@ -99,6 +101,8 @@ app.command("history")(history.command)
 app.command("tick")(tick.command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")
+app.command("backup")(backup.command)
+app.command("restore")(restore.command)
 app.command("schema")(schema.command)
 app.command("completion")(completion.command)
 
