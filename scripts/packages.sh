@@ -34,6 +34,7 @@ missing() {
   on_path git || echo git
   on_path ip || echo iproute2
   on_path unshare || echo util-linux
+  on_path pgbouncer || echo pgbouncer
   KEYTURN_PYTHON_QUIET=1 "$(dirname "$0")/python.sh" >/dev/null || echo python3-venv
 }
 
@@ -113,6 +114,13 @@ install_packages() {
       ;;
   esac
   apt install --no-install-recommends --no-upgrade "$@"
+  case " $* " in *" pgbouncer "*) not_at_boot pgbouncer.service ;; esac
+}
+
+# Debian's package would have it started at the next boot.
+not_at_boot() {
+  command -v systemctl >/dev/null 2>&1 || return 0
+  systemctl --quiet --root="$root/" disable "$1" >&2 || say "$1 may start at the next boot: systemctl disable $1"
 }
 
 agreed() {

@@ -55,6 +55,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
     "postgresql-17": postgresql_17,
     "iproute2": lambda: command("ip"),
+    "pgbouncer": lambda: command("pgbouncer"),
     "network-namespace": network_namespace,
 }
 """Debian package, what the set-up fetches, or what the kernel has to allow, to the question whether it is there."""

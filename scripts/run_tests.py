@@ -28,6 +28,8 @@ A file stays on one worker: some tell one story from test to test.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "contract": ("postgresql",),
     "live": ("postgresql",),
+    "live/postgres/test_pooler.py": ("pgbouncer",),
+    "live/postgres/test_pooler_rotation.py": ("pgbouncer",),
     "cli": ("postgresql",),
     "postgres-17": ("postgresql-17",),
     "crash": ("postgresql",),
@@ -58,7 +60,9 @@ def choose(root: Path, wanted: Sequence[str]) -> tuple[list[str], dict[str, str]
             missing[suite] = absent
         else:
             run.append(suite)
-    single = (name for name in NEEDS if Path(name).parent.name in run and (root / "tests" / name).exists())
+    single = (
+        name for name in NEEDS if "/" in name and name.partition("/")[0] in run and (root / "tests" / name).exists()
+    )
     return run, missing | {name: absent for name in single if (absent := _absent(name))}
 
 

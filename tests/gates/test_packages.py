@@ -33,6 +33,7 @@ case " $* " in
 esac
 case " $* " in *" iproute2 "*) cp "$0" "$root/usr/sbin/ip" ;; esac
 case " $* " in *" util-linux "*) cp "$0" "$root/usr/sbin/unshare" ;; esac
+case " $* " in *" pgbouncer "*) cp "$0" "$root/usr/sbin/pgbouncer" ;; esac
 """
 
 DPKG = """#!/bin/sh
@@ -57,17 +58,18 @@ class Machine:
             folder.mkdir(parents=True)
         for tool in TOOLS:
             (self._bin / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
-        self._program("apt-get", APT_GET)
-        self._program("dpkg", DPKG)
+        self.program("apt-get", APT_GET)
+        self.program("dpkg", DPKG)
         self.user(0)
 
-    def _program(self, name: str, text: str) -> None:
+    def program(self, name: str, text: str) -> None:
+        """Put a program on its PATH."""
         (self._bin / name).write_text(text)
         (self._bin / name).chmod(0o755)
 
     def user(self, number: int) -> None:
         """Let `id -u` say that number."""
-        self._program("id", f"#!/bin/sh\necho {number}\n")
+        self.program("id", f"#!/bin/sh\necho {number}\n")
 
     def start(self, arguments: Sequence[str] = (), stdin: int = subprocess.DEVNULL, **environment: str) -> Run:
         """Begin a run in a process group of its own."""
@@ -142,18 +144,25 @@ def ended() -> Iterator[Callable[[Run, int], int]]:
 def test_missing_packages_are_named_and_nothing_is_changed(machine: Machine) -> None:
     """With --missing the script prints the Debian packages, one per line, and installs none."""
     answer = machine.run("--missing")
-    assert answer.stdout.split() == ["postgresql", "iproute2", "util-linux"]
+    assert answer.stdout.split() == ["postgresql", "iproute2", "util-linux", "pgbouncer"]
     assert machine.log() == ""
 
 
 def test_without_a_terminal_it_goes_on_by_itself(machine: Machine) -> None:
     """Where nobody can be asked, what is missing is installed and a second run finds nothing to do."""
     assert machine.run().returncode == 0
-    assert "install --no-install-recommends --no-upgrade postgresql iproute2 util-linux" in machine.log()
+    assert "install --no-install-recommends --no-upgrade postgresql iproute2 util-linux pgbouncer" in machine.log()
     before = machine.log()
     assert machine.run().returncode == 0
     assert machine.log() == before
     assert machine.run("--missing").stdout == ""
+
+
+def test_what_was_installed_does_not_start_at_the_next_boot(machine: Machine) -> None:
+    """The service that Debian's package enables is disabled again; without systemd there is nothing to do."""
+    machine.program("systemctl", '#!/bin/sh\necho "systemctl $*" >>"$KEYTURN_SETUP_ROOT/log"\n')
+    machine.run()
+    assert machine.log().endswith(f"systemctl --quiet --root={machine.root}/ disable pgbouncer.service\n")
 
 
 def test_no_daemon_may_start_while_packages_are_installed(machine: Machine) -> None:
@@ -237,7 +246,7 @@ def test_a_repair_keeps_what_somebody_wrote_in_between(machine: Machine, ended: 
 def test_a_failing_apt_get_is_named_and_leaves_nothing(machine: Machine) -> None:
     """When the installation fails, the script says what is still missing and the policy is gone again."""
     answer = machine.run(BROKEN="1")
-    assert "still missing: postgresql iproute2 util-linux" in answer.stderr
+    assert "still missing: postgresql iproute2 util-linux pgbouncer" in answer.stderr
     assert not machine.policy.exists()
     assert machine.remnants() == []
 
@@ -245,7 +254,7 @@ def test_a_failing_apt_get_is_named_and_leaves_nothing(machine: Machine) -> None
 def test_on_a_terminal_it_asks_and_a_no_is_kept(machine: Machine) -> None:
     """Somebody who answers no gets nothing installed."""
     answer = machine.answer("n\n")
-    assert "Install postgresql iproute2 util-linux with apt-get? [Y/n]" in answer.stderr
+    assert "Install postgresql iproute2 util-linux pgbouncer with apt-get? [Y/n]" in answer.stderr
     assert answer.returncode == 0
     assert machine.log() == ""
 
@@ -261,5 +270,5 @@ def test_an_ordinary_user_is_told_and_nothing_is_tried(machine: Machine) -> None
     machine.user(1000)
     answer = machine.run(YES="1")
     assert answer.returncode == 0
-    assert "apt-get install postgresql iproute2 util-linux" in answer.stderr
+    assert "apt-get install postgresql iproute2 util-linux pgbouncer" in answer.stderr
     assert machine.log() == ""
