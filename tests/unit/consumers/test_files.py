@@ -123,6 +123,7 @@ def test_files_that_somebody_opened_are_refused(tmp_path: Path, mode: int) -> No
 def test_a_late_delivery_changes_nothing_and_tells_nobody(tmp_path: Path) -> None:
     """A lower fence is refused before the program hears of it."""
     reader = files(tmp_path, program(script(tmp_path, f"echo told >> {tmp_path}/told")))
+    reader.deliver(delivery("v0", 0))
     reader.deliver(delivery("v2", 2, OTHER))
     with pytest.raises(FenceLost):
         reader.deliver(delivery("v1", 1))
@@ -147,10 +148,26 @@ def test_a_command_is_told_after_the_switch_and_once(tmp_path: Path) -> None:
         f'echo "$KEYTURN_SECRET $KEYTURN_VERSION $(cat {tmp_path}/run/secrets/database_username)" >> {tmp_path}/told'
     )
     reader = files(tmp_path, program(script(tmp_path, lines)))
-    for _ in range(2):
-        reader.deliver(delivery("v1", 1))
-    reader.deliver(delivery("v2", 2, OTHER))
+    for version, fence, bundle in (("v0", 0, OTHER), ("v1", 1, BUNDLE), ("v1", 1, BUNDLE), ("v2", 2, OTHER)):
+        reader.deliver(delivery(version, fence, bundle))
     assert (tmp_path / "told").read_text() == "database v1 clo_a\ndatabase v2 clo_b\n"
+
+
+def test_the_first_version_of_a_secret_is_told_to_nobody(tmp_path: Path) -> None:
+    """A program that needs it cannot run yet; of another secret's change it hears, also if that failed before."""
+    reader = files(tmp_path, program(("/nonexistent/reload",)))
+    for secret in ("database", "replica"):
+        reader.deliver(delivery("v1", 1, secret=secret))
+        assert reader.delivered(secret) == "v1"
+    with pytest.raises(NotFound):
+        reader.deliver(delivery("v2", 2, OTHER))
+    with pytest.raises(NotFound):
+        reader.deliver(delivery("v1", 1, secret="third"))
+    mended = files(tmp_path, program(script(tmp_path, f"echo told >> {tmp_path}/told")))
+    assert mended.delivered("database") is None
+    mended.deliver(delivery("v2", 2, OTHER))
+    assert (mended.delivered("database"), mended.delivered("third")) == ("v2", "v1")
+    assert (tmp_path / "told").read_text() == "told\n"
 
 
 def test_a_command_sees_no_value_and_no_variable_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +175,7 @@ def test_a_command_sees_no_value_and_no_variable_of_ours(tmp_path: Path, monkeyp
     monkeypatch.setenv("KEYTURN_VAULT_KEY_FILE", "/nowhere")
     monkeypatch.setenv("LD_PRELOAD", "")
     told = script(tmp_path, f"tr '\\0' '\\n' < /proc/$$/environ > {tmp_path}/environ; tr '\\0' ' ' < /proc/$$/cmdline")
+    files(tmp_path).deliver(delivery("v0", 0, OTHER))
     files(tmp_path, program(told)).deliver(delivery("v1", 1))
     environ = dict(line.split("=", 1) for line in (tmp_path / "environ").read_text().splitlines())
     assert environ.keys() == {"PATH", "LANG", "KEYTURN_CONSUMER", "KEYTURN_SECRET", "KEYTURN_VERSION"}
@@ -173,6 +191,7 @@ def test_a_command_that_fails_or_hangs_is_a_failed_delivery(tmp_path: Path, body
     """It is said how it ended and never what it wrote; nothing counts as delivered, and the next try runs it again."""
     told = script(tmp_path, f"[ -e {tmp_path}/mended ] && exit 0\n{body}")
     reader = files(tmp_path, program(told, timeout=0.3))
+    reader.deliver(delivery("v0", 0, OTHER))
     for _ in range(2):
         with pytest.raises(Unavailable) as failed:
             reader.deliver(delivery("v1", 1))
@@ -187,6 +206,7 @@ def test_a_command_that_fails_or_hangs_is_a_failed_delivery(tmp_path: Path, body
 def test_what_a_command_wrote_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     """The remedy names a file 0600, bounded, however much was written."""
     told = script(tmp_path, "head -c 1000000 /dev/zero; exit 1")
+    files(tmp_path).deliver(delivery("v0", 0, OTHER))
     with pytest.raises(Unavailable) as failed:
         files(tmp_path, program(told)).deliver(delivery("v1", 1))
     kept = tmp_path / "run" / ".secrets.reload-output"
@@ -197,17 +217,29 @@ def test_what_a_command_wrote_is_kept_for_its_owner_alone(tmp_path: Path) -> Non
 def test_a_missing_program_is_a_failed_delivery(tmp_path: Path) -> None:
     """The error names it; the files lie there, and the version is not called delivered."""
     reader = files(tmp_path, program(("/nonexistent/reload", "now")))
+    reader.deliver(delivery("v0", 0, OTHER))
     with pytest.raises(NotFound, match="/nonexistent/reload"):
         reader.deliver(delivery("v1", 1))
     assert (read(tmp_path, "database_username"), reader.delivered("database")) == ("clo_a", None)
 
 
+KILLED = """
+import sys
+from pathlib import Path
+from tests.unit.consumers.test_files import BUNDLE, delivery, files, program
+files(Path(sys.argv[1]), program((sys.argv[2],))).deliver(delivery("v1", 1))
+"""
+
+
 def test_a_delivery_that_was_killed_before_the_command_is_made_up_for(tmp_path: Path) -> None:
-    """Files without the mark that the program was told are not delivered; delivering again only tells it."""
-    told = script(tmp_path, f"echo told >> {tmp_path}/told")
-    files(tmp_path).deliver(delivery("v1", 1))  # as one leaves it who is killed between the two
+    """Files that the program was not told of are not delivered; delivering again only tells it."""
+    files(tmp_path).deliver(delivery("v0", 0, OTHER))
+    (killer,) = script(tmp_path, "kill -9 $PPID")
+    command = [sys.executable, "-c", KILLED, str(tmp_path), killer]
+    assert subprocess.run(command, check=False, cwd=Path(__file__).parents[3]).returncode == -signal.SIGKILL
     lying = (tmp_path / "run" / "secrets").readlink()
-    reader = files(tmp_path, program(told))
+    assert read(tmp_path, "database_username") == "clo_a"
+    reader = files(tmp_path, program(script(tmp_path, f"echo told >> {tmp_path}/told")))
     assert reader.delivered("database") is None
     reader.deliver(delivery("v1", 1))
     assert (reader.delivered("database"), (tmp_path / "run" / "secrets").readlink()) == ("v1", lying)
@@ -228,8 +260,8 @@ def daemon(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_process_gets_its_signal_once_for_each_switch(tmp_path: Path, daemon: subprocess.Popen[str]) -> None:
     """The process that the pid file names hears SIGHUP after a switch, and not for the same delivery again."""
     reader = files(tmp_path, program(signalled=Signal(tmp_path / "pid", signal.SIGHUP)))
-    reader.deliver(delivery("v1", 1))
-    reader.deliver(delivery("v1", 1))
+    for version, fence, bundle in (("v0", 0, OTHER), ("v1", 1, BUNDLE), ("v1", 1, BUNDLE)):
+        reader.deliver(delivery(version, fence, bundle))
     heard = tmp_path / "heard"
     while heard.read_text() != "HUP\n":
         assert daemon.poll() is None
@@ -239,6 +271,7 @@ def test_a_process_gets_its_signal_once_for_each_switch(tmp_path: Path, daemon: 
 def test_without_its_process_a_delivery_fails(tmp_path: Path) -> None:
     """No pid file: one cannot know whether the program reads again, so nothing was delivered."""
     reader = files(tmp_path, program(signalled=Signal(tmp_path / "pid", signal.SIGHUP)))
+    reader.deliver(delivery("v0", 0, OTHER))
     with pytest.raises(AdapterError):
         reader.deliver(delivery("v1", 1))
     assert reader.delivered("database") is None

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.consumers.files.layout import Form, PlainLayout
@@ -53,7 +53,6 @@ def test_a_shell_reads_back_each_value(tmp_path: Path, value: str) -> None:
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["C", "Z"]), max_size=40)
 
 
-@settings(max_examples=40, derandomize=True, database=None, deadline=None)
 @given(PRINTABLE)
 def test_docker_reads_back_each_value(value: str) -> None:
     """In Docker's form nothing is quoted, because nothing is unquoted there."""
@@ -61,7 +60,6 @@ def test_docker_reads_back_each_value(value: str) -> None:
     assert SecretValue(read["VIEW"]) == SecretValue(value)
 
 
-@settings(max_examples=40, derandomize=True, database=None, deadline=None)
 @given(PRINTABLE)
 def test_single_quotes_hold_every_character(value: str) -> None:
     """The shell's form undone by its two rules (POSIX XCU 2.2) is the value."""

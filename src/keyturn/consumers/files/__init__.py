@@ -10,15 +10,14 @@ from keyturn.consumers.files.layout import PlainLayout
 from keyturn.consumers.files.program import Program
 from keyturn.core.clock import Clock, SystemClock, rfc3339
 from keyturn.core.consumer import Delivery, Grade, Instance, Observation
-from keyturn.core.errors import AdapterError
+from keyturn.core.errors import NotFound
 from keyturn.core.generation import Index
 from keyturn.core.layout import following, parsed
 from keyturn.core.secret import Bundle
 from keyturn.system.files import OPEN_TO_OTHERS, Directory
-from keyturn.system.generations import Generations
+from keyturn.system.generations import Generations, Reader
 
 OPEN_BEYOND_GROUP = 0o027
-MAX_NAME = 256
 PROGRAM = "the program"
 """The one instance that `confirm` speaks for, however many processes it has."""
 
@@ -66,13 +65,16 @@ class Files:
         self._layout = layout
         self._clock = clock or SystemClock()
         self._empty = Index(service, environment, name, {})
-        self._told = f".{bundle_dir.name}.told"
+        self._untold = f".{bundle_dir.name}.untold"
         self._output = f".{bundle_dir.name}.reload-output"
         private = OPEN_TO_OTHERS if group is None else OPEN_BEYOND_GROUP
         self._generations = Generations(bundle_dir, group=group, private=private)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Switch to files with this version, then tell the program; both are repeated until both were done.
+        """Switch to files with this version, then tell the program; repeated until both were done.
+
+        The first version of a secret is told to nobody: no program can have read another one, and one
+        that needs it cannot run yet.
 
         Raises:
             FenceLost: a later delivery of this secret lies there; the program is told nothing.
@@ -83,8 +85,12 @@ class Files:
         self._generations.group_id()
         self._generations.prepare()
         with self._generations.locked():
-            self._generations.put(lambda read: following(delivery, read, self._empty, self._layout))
-            self._tell(delivery.secret, delivery.version)
+            self._generations.put(lambda read: self._following(delivery, read))
+            if not self._was_told():
+                self._program.tell(
+                    self._generations.home, self._output, self._variables(delivery.secret, delivery.version)
+                )
+                self._note_told()
 
     def delivered(self, secret: str) -> str | None:
         """The version that lies there and that the program was told of, None when there is none."""
@@ -108,24 +114,32 @@ class Files:
         entry = parsed(text, self._layout.index).secrets.get(secret) if text else None
         return entry.version if entry else None
 
-    def _tell(self, secret: str, version: str) -> None:
-        """Tell the program, unless it was told of these very files; who is killed in between tells it again."""
-        present = self._generations.present()
-        if present is None or self._was_told():
-            return
-        self._program.tell(self._generations.home, self._output, self._variables(secret, version))
-        with Directory(self._generations.home, follow=True) as home:
-            home.write(self._told, present.encode())
+    def _following(self, delivery: Delivery, read: Reader | None) -> Mapping[str, bytes] | None:
+        """The files to switch to; noted before the switch that the program is to be told.
+
+        So who is killed between the switch and the word leaves that note, and the next delivery
+        makes up for it; who is killed before the switch leaves a word too many, which does no harm.
+        """
+        files = following(delivery, read, self._empty, self._layout)
+        replaces = read is not None and self._version(delivery.secret) is not None
+        if files is not None and replaces and self._program.is_told:
+            with Directory(self._generations.home, follow=True) as home:
+                home.write(self._untold, b"")
+        return files
 
     def _was_told(self) -> bool:
-        if not self._program.is_told:
-            return True
+        """Whether the program knows of all that lies there."""
         try:
             with Directory(self._generations.home, follow=True) as home:
-                told = home.read(self._told, MAX_NAME, private=OPEN_TO_OTHERS).decode("ascii", "replace")
-        except AdapterError:
-            return False
-        return told == self._generations.present()
+                home.read(self._untold, 0)
+        except NotFound:
+            return True
+        return False
+
+    def _note_told(self) -> None:
+        with Directory(self._generations.home, follow=True) as home:
+            home.remove(self._untold)
+            home.sync()
 
     @staticmethod
     def _variables(secret: str, version: str) -> Mapping[str, str]:
