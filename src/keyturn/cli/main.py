@@ -13,6 +13,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined] # its
 from keyturn import __version__
 from keyturn.cli import (
     abort,
+    adopt,
     audit,
     backup,
     completion,
@@ -85,6 +86,7 @@ def _global(
 
 app.command("init")(init.command)
 app.command("provision")(provision.command)
+app.command("adopt")(adopt.command)
 app.command("doctor")(doctor.command)
 app.command("status")(status.command)
 app.command("set")(setting.command)

@@ -63,6 +63,23 @@ def note_access(journal: Journal, name: str, data: dict[str, Any]) -> None:
     _note(journal, name, Event("access.read", data))
 
 
+def note_adoption(journal: Journal, name: str, data: dict[str, Any]) -> bool:
+    """Write down that a target in use is shown to be as a rotation needs it; False where that stands there already."""
+    last = next((one for one in reversed(journal.read(name)) if one.kind == "secret.adopted"), None)
+    if last is not None and dict(last.data) == data:
+        return False
+    _note(journal, name, Event("secret.adopted", data))
+    return True
+
+
+def adopted_from(journal: Journal, name: str) -> tuple[str, ...]:
+    """Whose credentials were in use before the adoption; nothing where there was none."""
+    for record in reversed(journal.read(name)):
+        if record.kind == "secret.adopted":
+            return tuple(record.data.get("existing", ()))
+    return ()
+
+
 def _note(journal: Journal, name: str, event: Event) -> None:
     for _ in range(TRIES - 1):
         try:

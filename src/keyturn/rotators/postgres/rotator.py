@@ -5,16 +5,19 @@ import string
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from copy import copy
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from keyturn.core.adoption import Adoption
 from keyturn.core.clock import rfc3339
 from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable, Unsupported
 from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
 from keyturn.core.rotator import Session as Seen
 from keyturn.core.secret import Bundle, SecretValue
+from keyturn.rotators.postgres import adopt
 from keyturn.rotators.postgres.agreement import unanimous
 from keyturn.rotators.postgres.effect import Effect, log_in_with
 from keyturn.rotators.postgres.mark import Mark
@@ -207,6 +210,14 @@ class Postgres:
         """Create owner role and log-in roles, without a password, where they are missing."""
         with self._primary() as session:
             return provision(session, self._target)
+
+    def adoption(self, existing: Sequence[str], admin: Bundle | None = None) -> Adoption:
+        """How the database that is in use can be taken over; looks with `admin` if one is given."""
+        looking = copy(self)
+        if admin is not None:
+            looking._read_admin = lambda: admin  # noqa: SLF001 - a copy of ourselves
+        with looking._primary() as session:  # noqa: SLF001 - the same
+            return adopt.adoption(session, self._target, existing, declared=admin is None)
 
     def _check(self, slot: str) -> None:
         if slot not in self.slots:
