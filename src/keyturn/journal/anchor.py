@@ -5,7 +5,7 @@ its own records of checkpoints. What is newer than the last one can, and the ver
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -145,7 +145,7 @@ def read_source(where: str, text: bytes, identity: Identity, *, whole: bool) -> 
         if not any(sound.startswith(line.rstrip()) for sound in lines)
     ]
     if whole:
-        blemishes += _out_of_line(where, found)
+        blemishes += _out_of_line(where, found, {bad.line for bad in blemishes})
     return Source(where, tuple(found), tuple(sorted(blemishes, key=lambda one: one.line)), foreign)
 
 
@@ -155,10 +155,11 @@ def _unsigned(one: Checkpoint, identity: Identity) -> tuple[Spoilt, str]:
     return Spoilt.FORGED, f"it was signed with the key {one.key}, not with the pinned one"
 
 
-def _out_of_line(where: str, found: Sequence[tuple[int, Checkpoint]]) -> Iterator[Blemish]:
-    """Where the lines of a file target do not follow each other."""
-    for (_, before), (number, one) in pairwise(found):
-        if one.prev == before.hash:
+def _out_of_line(where: str, found: Sequence[tuple[int, Checkpoint]], bad: Collection[int]) -> Iterator[Blemish]:
+    """Where the lines of a file target do not follow each other; `bad` are those that are named already."""
+    for (line, before), (number, one) in pairwise(found):
+        torn = before.moved is None and one.body == before.body
+        if one.prev == before.hash or torn or any(line < between < number for between in bad):
             continue
         if one.n > before.n:
             yield Blemish(where, number, Spoilt.DELETED, f"what stood between {before.n} and {one.n} is not there")

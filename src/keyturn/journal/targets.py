@@ -126,7 +126,7 @@ class FileTarget:
             size = os.fstat(fd).st_size
             lines = os.pread(fd, MAX_TAIL, max(0, size - MAX_TAIL)).split(b"\n")
         for line in reversed(lines):
-            found = [one for one in found_in(line) if one is not None and one.line == line]
+            found = [one for one in found_in(line) if one is not None and one.moved is not None and one.line == line]
             if found:
                 return found[0]
             if line and made is not None and not any(one.line.startswith(line) for one in made):
