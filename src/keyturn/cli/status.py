@@ -11,7 +11,8 @@ from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.rows import NEVER, stage, standing
 from keyturn.cli.sentence import Subject, sentence
-from keyturn.rotation.report import OPEN, Report, reports
+from keyturn.rotation.report import Report, open_report
+from keyturn.rotation.state import Stored
 from keyturn.system.locks import is_held
 from keyturn.wiring import Assembly
 
@@ -54,7 +55,7 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     table = assembly.manifest.secrets[name]
-    report = _open_report(assembly, name) if row.get("rotation") else None
+    report = _open_report(assembly, name, row["rotation"]) if row.get("rotation") else None
     policy, manual = assembly.policy(name), table.kind == "manual"
     at_work = is_held(assembly.state.locks / f"{name}.lock")
     subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
@@ -75,6 +76,6 @@ def _rotation(rotation: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rotation[key] for key in ("id", "step", "direction", "since", "trigger", "worker", "until", "failed")}
 
 
-def _open_report(assembly: Assembly, name: str) -> Report | None:
-    found = reports(assembly.journal.read(name))
-    return found[-1] if found and found[-1].outcome == OPEN else None
+def _open_report(assembly: Assembly, name: str, rotation: Mapping[str, Any]) -> Report | None:
+    old = Stored(**rotation["old"]) if rotation["old"] else None
+    return open_report(assembly.journal.read(name, rotation["began"] - 1), old)

@@ -7,7 +7,8 @@ record lacks are None in the row; a kind that is not known here changes only `se
     declared, adopted, retired   times, None as long as that has not happened; `kind` as declared
     current, previous, pending   {version, slot, attempt, since}
     rotation                the open one: {id, step, direction, attempt, slot, epoch, worker, until, since,
-                            trigger, reason, failed}
+                            trigger, reason, failed, began: number of its first record, old: {version, slot,
+                            attempt} that was current then, None where there was none or a person had brought it}
     held                    {reason, by, holdouts, undeclared, since} while the open rotation is held
     drift                   {reason, since} until the next rotation is planned
     rejected                {consumer, instance, version, reason, since} of the open or last rotation
@@ -26,10 +27,11 @@ from keyturn.journal.record import Record
 
 Row: TypeAlias = dict[str, Any]
 
-FOLD = 1
+FOLD = 2
 """The version of this fold; rows of another one are folded anew."""
 
 MAX_FINDINGS = 200
+_VERSION = ("version", "slot", "attempt")
 
 START: Mapping[str, Any] = dict.fromkeys(
     (
@@ -81,7 +83,7 @@ def _secret_retired(row: Row, record: Record) -> None:
 
 def _version(row: Row, record: Record) -> Row:
     """The version of a record; what it does not say is taken from what is known of that version."""
-    found = _picked(record, "version", "slot", "attempt")
+    found = _picked(record, *_VERSION)
     for name in ("pending", "previous", "current"):
         known = row[name]
         if known is not None and known["version"] == found["version"]:
@@ -118,7 +120,9 @@ def _planned(row: Row, record: Record) -> None:
         row["held"] = None
         return
     fresh = {"id": record.data.get("rotation"), "step": "plan", "epoch": None, "worker": None, "until": None}
-    row["rotation"] = {**plan, **fresh, "since": record.time, "failed": None}
+    current = row["current"]
+    old = {name: current[name] for name in _VERSION} if current and current["slot"] else None
+    row["rotation"] = {**plan, **fresh, "since": record.time, "failed": None, "began": record.seq, "old": old}
     row.update(held=None, drift=None, rejected=None, excused={})
 
 

@@ -16,7 +16,7 @@ from keyturn.rotation import events
 from keyturn.rotation.events import ConsumerRule, Direction, DisuseObserved, Fact, Observed, Planned, Probed, decode
 from keyturn.rotation.labels import label
 from keyturn.rotation.machine import apply
-from keyturn.rotation.state import Rotation, Secret
+from keyturn.rotation.state import Rotation, Secret, Stored
 
 OPEN = "open"
 HOLDS, CLAIMED, WAITED, NOT_YET = "holds", "claimed", "waited", "not shown yet"
@@ -130,11 +130,25 @@ def reports(records: Iterable[Record]) -> tuple[Report, ...]:
     Raises:
         Corrupt: the stream was not written by this machine.
     """
-    return tuple(_reports(records))
+    return tuple(_reports(records, Secret()))
 
 
-def _reports(records: Iterable[Record]) -> Iterator[Report]:
-    secret, draft = Secret(), None
+def open_report(records: Iterable[Record], old: Stored | None) -> Report | None:
+    """The report of a secret's open rotation, the same that `reports` gives last; None where none is open.
+
+    Args:
+        records: the stream from the first record of that rotation on.
+        old: the version that was current before it.
+
+    Raises:
+        Corrupt: the stream was not written by this machine.
+    """
+    found = tuple(_reports(records, Secret(current=old)))
+    return found[-1] if found and found[-1].outcome == OPEN else None
+
+
+def _reports(records: Iterable[Record], secret: Secret) -> Iterator[Report]:
+    draft = None
     for record in records:
         fact = decode(record.kind, record.data)
         if fact is None:

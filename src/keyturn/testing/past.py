@@ -4,11 +4,11 @@ Every rotation is driven by the machine itself, so that each record may follow w
 some are aborted, reverted or held, and some are still open. For tests and measurements at size.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from random import Random
 from sqlite3 import Connection
@@ -63,7 +63,6 @@ class _Stream:
 
     name: str
     random: Random
-    version: Callable[[str], str]
     secret: Secret = field(default_factory=Secret)
     seq: int = 0
     told: list[Event] = field(default_factory=list)
@@ -81,25 +80,34 @@ class _Stream:
         return str(UUID(int=self.random.getrandbits(128)))
 
 
-def tell(name: str, length: int, seed: int, version: Callable[[str], str] | None = None) -> tuple[Event, ...]:
+def tell(name: str, length: int, seed: int, current: str | None = None) -> tuple[Event, ...]:
     """The events of one secret: that many, the same for the same seed.
 
     Args:
         name: the secret.
         length: how many events, at least one.
         seed: of what is drawn.
-        version: makes the id of a version from its attempt; None makes one up.
+        current: the id of the version that is current at the end, when no rotation is open; None makes one up,
+            and leaves a rotation open here and there.
     """
-    stream = _Stream(name, Random(f"{seed} {name}"), version or (lambda attempt: attempt[-12:]))  # noqa: S311 - a made-up past
+    stream = _Stream(name, Random(f"{seed} {name}"))  # noqa: S311 - a made-up past
     stream.note(Event("secret.declared", {"kind": "postgres", "owner": "platform@example.com"}))
     while length - stream.seq > RECORDS_OF_A_ROTATION:
         ending = stream.random.choice(_ENDINGS)
         _rotate(stream, ending if stream.secret.current else CLOSED)
+    known = stream.secret.current
     while stream.seq < length:
-        if stream.seq == length - 12 and stream.secret.current and stream.random.random() < SELDOM:
+        if stream.seq == length - 12 and known and not current and stream.random.random() < SELDOM:
             _begin_one(stream, 11)
         _fill(stream)
-    return tuple(stream.told[:length])
+    told = tuple(stream.told[:length])
+    return (
+        told if known is None or current is None else tuple(_renamed(event, known.version, current) for event in told)
+    )
+
+
+def _renamed(event: Event, was: str, name: str) -> Event:
+    return Event(event.kind, json.loads(json.dumps(event.data).replace(f'"{was}"', json.dumps(name))))
 
 
 def _fill(stream: _Stream) -> None:
@@ -149,7 +157,7 @@ def _act(stream: _Stream, action: Action, ending: str) -> None:
             stream.say(_ended(rotation))
         case Kind.EFFECT:
             intent = stream.say(Intended(rotation.id, action.step, rotation.epoch))
-            stream.say(_done(stream, rotation, action.step, intent))
+            stream.say(_done(rotation, action.step, intent))
         case Kind.SETTLE:
             _settle(stream, rotation, ending)
         case _:
@@ -169,11 +177,11 @@ def _ended(rotation: Rotation) -> Fact:
     return events.Closed(rotation.id, rotation.new.version, old.version if old else None, "refused" if old else None)
 
 
-def _done(stream: _Stream, rotation: Rotation, step: str, intent: int) -> Fact:
+def _done(rotation: Rotation, step: str, intent: int) -> Fact:
     plan, old, new = rotation.plan, rotation.old, rotation.new
     match step:
         case "stage":
-            return events.Staged(rotation.id, plan.attempt, stream.version(plan.attempt), plan.slot, intent)
+            return events.Staged(rotation.id, plan.attempt, f"v-{plan.attempt[:8]}", plan.slot, intent)
         case "promote" if new:
             return events.Promoted(
                 rotation.id, plan.attempt, new.version, plan.slot, intent, old.version if old else None
@@ -221,15 +229,12 @@ def _observed(rotation: Rotation, consumer: str, version: str) -> Observed:
 class _Writer:
     """Makes the records of streams that go through the same year, each seeing the system stream of its day."""
 
-    def __init__(self, until: datetime, system: int) -> None:
-        clock = SystemClock().now()
-        self._boot, self._monotonic = clock.boot, clock.monotonic
-        self._until = until
+    def __init__(self, until: datetime, began: Head, days: int) -> None:
         self._beginning = until - timedelta(days=DAYS)
-        self._days: list[Head] = [EMPTY]
-        self.system = [self._mark(number / system) for number in range(system)]
+        self._days: list[Head] = [began]
+        self.system = [self._day(number / days) for number in range(days)]
 
-    def _mark(self, share: float) -> Record:
+    def _day(self, share: float) -> Record:
         record = write(self._envelope(SYSTEM, self._days[-1], SEEN, share), Event(SEEN, {}))
         self._days.append(record.head)
         return record
@@ -265,33 +270,35 @@ def make(
     journal: Path,
     high_water: Path,
     size: Size,
+    *,
     seed: int = 1,
-    version: Callable[[str, str], str] | None = None,
+    current: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a whole past into a journal that does not exist yet, with its mark and its status rows.
+    """Write a whole past into a journal that has none but of the stream `system`, with mark and status rows.
 
     All records go into one transaction; they are the ones that `append` would have written one by one.
 
     Args:
-        journal: the database.
+        journal: the database, made when it is absent.
         high_water: its mark.
         size: how much.
         seed: of what is drawn.
-        version: makes the id of a version from secret and attempt; None makes one up.
+        current: the id of each secret's current version, where it matters.
 
     Raises:
         AdapterError: it cannot be written there.
     """
     now = datetime.now(UTC)
     days = min(DAYS, max(1, size.events // 100))
-    writer = _Writer(now - timedelta(minutes=1), days)
-    heads = {SYSTEM: writer.system[-1].head}
     with SqliteJournal(journal, actor="past", clock=SystemClock(), high_water=high_water) as made:
+        began = made.head(SYSTEM)
+        writer = _Writer(now - timedelta(minutes=1), began, days - began.seq)
+        heads = {SYSTEM: writer.system[-1].head}
         with closing(file.connect(journal, 5.0)) as database:
             database.execute("BEGIN IMMEDIATE")
             _insert(database, writer.system)
             for name, length in _lengths(size, days, seed):
-                told = tell(name, length, seed, version and partial(version, name))
+                told = tell(name, length, seed, (current or {}).get(name))
                 records = list(writer.records(name, told))
                 _insert(database, records)
                 heads[name] = records[-1].head

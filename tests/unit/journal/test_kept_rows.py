@@ -10,6 +10,7 @@ import pytest
 from keyturn.core.errors import (
     Conflict,
 )
+from keyturn.journal.projection import FOLD
 from keyturn.journal.sqlite import SqliteJournal
 from tests.unit.journal.conftest import Raw
 from tests.unit.journal.samples import STARTED, STREAM, fill
@@ -59,7 +60,7 @@ def test_a_snapshot_carries_the_row_and_the_head_it_stands_for(journal: SqliteJo
     fill(journal)
     before, head = journal.projected()[STREAM], journal.head(STREAM)
     snapshot = journal.snapshot(STREAM, 3)
-    assert snapshot.data == {"fold": 1, "row": before, "head": {"seq": 3, "hash": head.hash}}
+    assert snapshot.data == {"fold": FOLD, "row": before, "head": {"seq": 3, "hash": head.hash}}
     assert (snapshot.kind, snapshot.critical) == ("snapshot", True)
     assert journal.projected()[STREAM]["snapshot"] == 4
     with pytest.raises(Conflict):

@@ -95,7 +95,18 @@ def test_an_open_rotation_shows_its_step(event: tuple[str, dict[str, Any]], step
     assert folded(PLANNED, CLAIMED, event)["rotation"] == {
         "id": "r1", "step": step, "direction": "forward", "attempt": "a2", "slot": "clo_b", "epoch": 2,
         "worker": "host-1", "until": "later", "since": TIME, "trigger": "age", "reason": "30d", "failed": None,
+        "began": 1, "old": None,
     }  # fmt: skip
+
+
+def test_an_open_rotation_says_where_it_began_and_what_was_current_then() -> None:
+    """A turn leaves both as they are; a version that a person brought is none of the machine's."""
+    current = ("version.promoted", {"rotation": "r0", "version": "v1", "slot": "clo_a", "attempt": "a1"})
+    turned = ("rotation.planned", {"rotation": "r1", "direction": "revert"})
+    rotation = folded(current, PLANNED, CLAIMED, turned)["rotation"]
+    assert (rotation["began"], rotation["old"]) == (2, {"version": "v1", "slot": "clo_a", "attempt": "a1"})
+    brought = ("version.promoted", {"rotation": "", "version": "v1", "slot": "", "attempt": "a1"})
+    assert folded(brought, PLANNED)["rotation"]["old"] is None
 
 
 def test_a_staged_version_is_pending_until_it_is_promoted_or_retired() -> None:
