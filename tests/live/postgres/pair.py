@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres import Postgres
+from keyturn.rotators.postgres.pooler import Pooler
 from keyturn.testing.line import Line
 from keyturn.testing.postgres_replica import REPLICATION_HBA, PostgresReplica
 from keyturn.testing.postgres_server import PostgresServer
@@ -29,7 +30,7 @@ class Pair:
         self.slot, self.other = self.rotator.slots
         self.replica.catch_up()
 
-    def on(self, ports: list[int], probe: str | None = None) -> Postgres:
+    def on(self, ports: list[int], probe: str | None = None, pooler: Pooler | None = None) -> Postgres:
         """A rotator that knows the servers on those ports, in that order."""
         rotator = Postgres(
             hosts=[("127.0.0.1", port) for port in ports],
@@ -42,6 +43,7 @@ class Pair:
             admin=lambda: self.bench.admin,
             sslrootcert=self.primary.ca_file,
             probe=probe,
+            pooler=pooler,
             connect=self.bench.connect,
         )
         self._stack.callback(rotator.close)

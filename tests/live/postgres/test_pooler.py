@@ -318,10 +318,12 @@ def test_release_is_not_done_where_it_is_not_declared(server: PostgresServer, po
 
 @pytest.mark.parametrize("missing", ["pg_signal_backend", "pg_read_all_stats"])
 def test_an_admin_without_the_right_is_told_which_one(server: PostgresServer, pool: PgBouncer, missing: str) -> None:
-    """Nothing is ended, the fence is not set, and the remedy is the GRANT."""
+    """Nothing is ended, the fence is not set, and the remedy is the GRANT, which provision prints beforehand."""
     bench = Bench(server, pool)
     bench.allow()
     server.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(missing), sql.Identifier(f"{bench.name}_admin")))
+    grant = f'an administrator of the database must run: GRANT "{missing}" TO "{bench.name}_admin";'
+    assert [line for line in bench.rotator.provision() if "GRANT" in line] == [grant]
     pid = bench.use_and_leave()
     with pytest.raises(Denied) as caught:
         bench.rotator.release(bench.slot, 11)

@@ -37,6 +37,8 @@ _END = f"""
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
  WHERE usename = %(slot)s AND {POOLED}
 """  # noqa: S608  # a constant of ours; values are parameters
+RELEASE_RIGHTS = ("pg_read_all_stats", "pg_signal_backend")
+"""What the admin role has to be a member of to end sessions of others that are idle."""
 _RIGHTS = """
 SELECT pg_has_role('pg_read_all_stats', 'usage'),
        pg_has_role('pg_signal_backend', 'usage') OR pg_has_role(%(slot)s, 'usage')
@@ -159,7 +161,7 @@ def end_idle(session: Session, slot: str, parameters: dict[str, object]) -> int:
     values = {**parameters, "slot": slot}
     may_see, may_end = session.execute(_RIGHTS, values).fetchone() or (False, False)
     if not (may_see and may_end):
-        missing = "pg_signal_backend" if may_see else "pg_read_all_stats"
+        missing = RELEASE_RIGHTS[bool(may_see)]
         raise Denied(
             f"the pooler's idle sessions of {slot} cannot be ended: the admin role is no member of {missing}",
             f"GRANT {missing} TO the admin role",

@@ -7,6 +7,7 @@ from psycopg import sql
 from keyturn.core.errors import Conflict, Denied
 from keyturn.rotators.postgres.effect import DURABLE, foreign, lock
 from keyturn.rotators.postgres.mark import Mark
+from keyturn.rotators.postgres.pooler import RELEASE_RIGHTS
 from keyturn.rotators.postgres.target import Target
 from keyturn.system.postgres import Session, answers, begin
 
@@ -50,6 +51,7 @@ def provision(session: Session, target: Target) -> tuple[str, ...]:
         for role in target.roles:
             lines += _slot(session, target, role)
         lines += _rights(session, target)
+        lines += _release_rights(session, target)
         session.execute("COMMIT")
     return tuple(lines)
 
@@ -135,6 +137,17 @@ def _rights(session: Session, target: Target) -> list[str]:
         else:
             lines.append(f"an administrator of the database must run: {grant.as_string(session)};")
     return lines
+
+
+def _release_rights(session: Session, target: Target) -> list[str]:
+    """What the admin needs to end a pooler's idle sessions and does not have; it grants itself nothing."""
+    if target.pooler is None or not target.pooler.release_idle:
+        return []
+    missing = [role for role in RELEASE_RIGHTS if not _true(session, "SELECT pg_has_role(%s, 'usage')", role)]
+    grant = sql.SQL("GRANT {} TO {}")
+    admin = sql.Identifier(session.info.user)
+    grants = (grant.format(sql.Identifier(role), admin).as_string(session) for role in missing)
+    return [f"an administrator of the database must run: {one};" for one in grants]
 
 
 def _true(session: Session, question: LiteralString | sql.Composed, *values: str) -> bool:
