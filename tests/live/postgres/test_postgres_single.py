@@ -1,12 +1,16 @@
 """One role, one slot: a gap that is said before, measured, and healed by reading again."""
 
+import io
 import signal
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from keyturn.cli.main import run
+from keyturn.core.duration import format_duration
 from keyturn.core.rotator import Answer, Death, Overlap
 from keyturn.journal.record import Record
 from keyturn.rotators.postgres import Postgres
@@ -83,6 +87,14 @@ def installation(tmp_path: Path, postgres: PostgresServer, request: pytest.Fixtu
         yield made
 
 
+def plan_of(installation: Single) -> str:
+    """What the command line says before a rotation."""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        assert run(["--manifest", str(installation.manifest_path), "plan", SECRET_NAME]) == 0
+    return " ".join(said.getvalue().split())
+
+
 def moment(record: Record) -> float:
     """Seconds since the epoch."""
     return datetime.fromisoformat(record.time).timestamp()
@@ -102,7 +114,8 @@ def test_rotation(installation: Single) -> None:
     old = assembly.bundle(SECRET_NAME)
     planned = engine.plan()
     assert (planned.overlap, planned.gap) == (Overlap.NONE, None)
-    assert any(note.startswith("single-slot") for note in planned.notes)
+    assert "single-slot: while the change is on its way" in plan_of(installation)
+    assert "not measured yet" in plan_of(installation)
     engine.begin("test")
     outcome = engine.advance(60)
     assert outcome.status == "closed", outcome
@@ -114,6 +127,7 @@ def test_rotation(installation: Single) -> None:
     assert rotator.accepts(old).answer is Answer.REFUSED
     measured = closed.data["gap_ms"] / 1000
     assert engine.plan().gap == measured
+    assert f"last time {format_duration(measured)}" in plan_of(installation)
     assembly.close()
     installation.stop_application()
     refused, counts = installation.said()
