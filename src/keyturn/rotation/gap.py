@@ -66,7 +66,7 @@ def explained(state: Secret, found: Found) -> bool:
     pointers = found.stored in _allowed(rotation, "promote", "demote") and all(
         attempt in {"", *_allowed(rotation, "deliver", "deliver")} for attempt in found.delivered
     )
-    return pointers and _slots(rotation, found) and _candidate(rotation, found)
+    return pointers and _slots(rotation, found) and _candidate(rotation, found) and _former(rotation, found)
 
 
 def _slots(rotation: Rotation, found: Found) -> bool:
@@ -86,6 +86,13 @@ def _candidate(rotation: Rotation, found: Found) -> bool:
     if rotation.direction is not Direction.FORWARD:
         return True
     return rotation.plan.attempt in found.usable or "stage" not in rotation.done
+
+
+def _former(rotation: Rotation, found: Found) -> bool:
+    """Going forward, the old version can still be read: without its password nobody can show that it is refused."""
+    if rotation.direction is not Direction.FORWARD or rotation.old is None or "retire:old" in rotation.intended:
+        return True
+    return rotation.old.attempt in found.usable
 
 
 def _allowed(rotation: Rotation, forward: str, back: str) -> set[str]:
