@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from keyturn.testing.installation import Installation
 from tests.crash import oracle
@@ -15,6 +16,10 @@ from tests.crash.worker import Orders, Told, Worker
 ATTEMPTS = 12
 """Processes that may be needed to bring a rotation to its end after a fault, when nothing disturbs them."""
 
+ENDS = ("closed", "aborted", "reverted")
+"""A rotation that could not go on, or was turned down, may turn back; it may not stop in between."""
+
+F = TypeVar("F")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -72,6 +77,27 @@ class Harness:
         self.violate(about, oracle.in_time(seconds))
         self.rest(about)
         return told
+
+    def step_by_step(self, left: dict[str, list[F]], inject: Callable[[Worker, F], None]) -> None:
+        """Rotation after rotation, until nothing is left: whatever is left for a step is done before it goes on.
+
+        Args:
+            left: by step, what shall be done to workers that are about to begin it.
+            inject: does one of these to a worker that has halted there, and ends it.
+        """
+        while any(left.values()) and not self.stopping():
+            about = "step by step"
+            while halt := frozenset(step for step, several in left.items() if several):
+                worker = self.start(Orders(halt=halt, leave=True))
+                step = worker.halted()
+                if not step:
+                    self.recover(about, accepted=ENDS, last=self.end(worker, about))
+                    break
+                fault = left[step].pop(0)
+                about = str(fault)
+                inject(worker, fault)
+            else:
+                self.recover(about, accepted=ENDS)
 
     def rest(self, about: str) -> None:
         """No rotation is open: judge, and write down how far we are."""

@@ -2,19 +2,23 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import MappingProxyType
 
 from keyturn.testing.installation import Installation, Pace
+from keyturn.testing.line import Line
 from keyturn.testing.postgres_server import HBA, PostgresServer
 from tests.crash.faults.anytime import AnyTime
 from tests.crash.faults.named import NamedPoints
+from tests.crash.faults.network import Network
 from tests.crash.faults.server import SETTINGS, ServerKills
+from tests.crash.faults.stopped import Stopped
 from tests.crash.faults.syscalls import SystemCalls
+from tests.crash.faults.tail import LostTail
 from tests.crash.harness import Harness, load
 from tests.crash.ledger import Ledger
 
@@ -38,6 +42,7 @@ class Settings:
         state: folder of the ledgers.
         every: seconds between two log-ins of a load process.
         stop: set when all lanes shall end after their rotation.
+        line: between Keyturn and the server, in the lane that needs one.
     """
 
     seed: int
@@ -45,6 +50,7 @@ class Settings:
     state: Path
     every: float
     stop: Event
+    line: Line | None = None
 
 
 Lane = Callable[[Harness, Settings], None]
@@ -84,12 +90,40 @@ def server(harness: Harness, settings: Settings) -> None:
     named = NamedPoints(harness, settings.seed)
     named.enumerate()
     fault = ServerKills(harness, named.points)
-    done = set(harness.ledger.done)
-    names = [name for name in fault.points if f"server {name}" not in done]
-    if settings.quota is not None:
-        names = random.Random(settings.seed).sample(names, min(settings.quota, len(names)))  # noqa: S311 - a choice
-    harness.ledger.planned = len(names) + len(done)
-    fault.sweep(names)
+    fault.sweep(drawn(harness, settings, fault.points, "server"))
+
+
+def stopped(harness: Harness, settings: Settings) -> None:
+    """SIGSTOP at points of every step, a second worker, SIGCONT."""
+    named = NamedPoints(harness, settings.seed)
+    named.enumerate()
+    fault = Stopped(harness, named.points)
+    fault.sweep(drawn(harness, settings, fault.points, "stopped"))
+
+
+def tail(harness: Harness, settings: Settings) -> None:
+    """The journal's tail is cut after a kill at points of every step."""
+    named = NamedPoints(harness, settings.seed)
+    named.enumerate()
+    fault = LostTail(harness, named.points, settings.seed)
+    fault.sweep(drawn(harness, settings, fault.points, "tail"))
+
+
+def network(harness: Harness, settings: Settings) -> None:
+    """The line to the target fails at every request."""
+    assert isinstance(settings.line, Line)
+    fault = Network(harness, settings.line)
+    cuts = {str(cut): cut for cut in fault.cuts()}
+    fault.sweep([cuts[name] for name in drawn(harness, settings, cuts)])
+
+
+def drawn(harness: Harness, settings: Settings, names: Iterable[str], kind: str = "") -> list[str]:
+    """What is left to do, in a drawn order; the quota of it in the short form."""
+    done = {name.removeprefix(kind).strip() for name in harness.ledger.done}
+    left = [name for name in names if name not in done]
+    harness.ledger.planned = len(left) + len(done)
+    random.Random(settings.seed).shuffle(left)  # noqa: S311 - an order, not a secret
+    return left[: settings.quota]
 
 
 LANES: Mapping[str, Lane] = MappingProxyType(
@@ -99,6 +133,9 @@ LANES: Mapping[str, Lane] = MappingProxyType(
         "points": points,
         "anytime": anytime,
         "server": server,
+        "network": network,
+        "stopped": stopped,
+        "tail": tail,
     }
 )
 ENDLESS = ("points", "anytime", "syscall-kills")
@@ -119,8 +156,14 @@ def run(name: str, settings: Settings, shared: PostgresServer) -> None:
         dbname = f"clo_{name.replace('-', '_')}"
         folder.chmod(0o711)
         # an ordinary application takes a server that is down for a failure; the load tells one from the other
-        ordinary = 0 if name == "server" else 1
-        installation = Installation(folder, postgres, processes=ordinary, others=1, pace=PACE, dbname=dbname)
+        ordinary, port = 1, postgres.port
+        if name == "network":
+            settings = replace(settings, line=stack.enter_context(Line(postgres.port)))
+        if settings.line is not None:
+            port = settings.line.port
+        if name in {"server", "network"}:
+            ordinary = 0
+        installation = Installation(folder, postgres, processes=ordinary, others=1, pace=PACE, dbname=dbname, port=port)
         stack.enter_context(installation)
         installation.prepare()
         installation.provision(APPLICATION)

@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import struct
 import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -11,13 +12,17 @@ from typing import Self
 
 HOST = "127.0.0.1"
 _PIECE = 65536
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER of no time: closing resets the connection (socket(7))."""
 
 
 class Lose(Enum):
-    """What is lost when the line is cut at a request."""
+    """What is lost at a request: it, its answer, both with a reset, or every sign of life from then on."""
 
     REQUEST = auto()
     REPLY = auto()
+    RESET = auto()
+    SILENCE = auto()
 
 
 @dataclass(slots=True)
@@ -88,7 +93,7 @@ class Line:
                 ready = _readable(client, server)
                 if client in ready:
                     piece = client.recv(_PIECE)
-                    if not piece or not self._request(server, piece, first=answered):
+                    if not piece or not self._request(client, server, piece, first=answered):
                         return
                     answered = False
                 if server in ready:
@@ -98,7 +103,7 @@ class Line:
                     answered = True
                     client.sendall(piece)
 
-    def _request(self, server: socket.socket, piece: bytes, *, first: bool) -> bool:
+    def _request(self, client: socket.socket, server: socket.socket, piece: bytes, *, first: bool) -> bool:
         """Pass on what the client says; False when the line is cut instead."""
         plan = self.plan
         if plan is not None:
@@ -106,11 +111,23 @@ class Line:
             if plan.seen == plan.request:
                 if plan.lose is Lose.REQUEST:
                     return False
+                if plan.lose is Lose.RESET:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    return False
+                if plan.lose is Lose.SILENCE:
+                    self._swallow(client)
+                    return False
                 if plan.lose is None:
                     plan.held.set()
                     plan.release.wait()
         server.sendall(piece)
         return True
+
+    def _swallow(self, client: socket.socket) -> None:
+        """Half-open: the connection stands, and nobody is there, until the client gives up."""
+        while not self._ending.is_set() and not self.down.is_set():
+            if _readable(client) and not client.recv(_PIECE):
+                return
 
     def _reply_is_lost(self) -> bool:
         plan = self.plan

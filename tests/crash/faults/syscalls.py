@@ -69,7 +69,7 @@ class Injection:
         how = f"error={self.error}" if self.error else "signal=KILL"
         return f"inject={self.call.name}:{how}:when={self.call.number}"
 
-    def name(self) -> str:
+    def __str__(self) -> str:
         """For people, and for what need not be done again."""
         return f"{self.call.place.step} {self.call.name} {self.call.number} {self.error or 'kill'}"
 
@@ -173,7 +173,7 @@ class SystemCalls:
         injections = [Injection(call) for call in self.calls if kills]
         injections += [Injection(call, error) for call in self.calls for error in call.errors() if errors]
         done = set(self._harness.ledger.done)
-        injections = [one for one in injections if one.name() not in done]
+        injections = [one for one in injections if str(one) not in done]
         if limit is not None:
             injections = self._draw.sample(injections, min(limit, len(injections)))
         for one in injections:
@@ -181,50 +181,32 @@ class SystemCalls:
         for several in self._left.values():
             # an error lets the rotation go on to the next step: those come after the kills
             several.sort(key=lambda one: (bool(one.error), one.call.number))
-        made = 0
-        while any(self._left.values()) and not self._harness.stopping():
-            made += self._one_rotation()
-        return made
+        before = len(self._harness.ledger.done)
+        self._harness.step_by_step(self._left, self._inject)
+        return len(self._harness.ledger.done) - before
 
-    def _one_rotation(self) -> int:
-        made, about = 0, "system calls"
-        while True:
-            halt = frozenset(step for step, several in self._left.items() if several)
-            worker = self._harness.start(Orders(halt=halt, leave=True))
-            step = worker.halted()
-            if not step:
-                told = self._harness.end(worker, about)
-                if told.status not in {"closed", "waiting", "left"} or not halt or told.status == "closed":
-                    self._harness.recover(about, accepted=("closed", "aborted", "reverted"), last=told)
-                    return made
-                continue
-            injection = self._left[step].pop(0)
-            about = injection.name()
-            made += self._inject(worker, injection)
-
-    def _inject(self, worker: Worker, injection: Injection) -> bool:
+    def _inject(self, worker: Worker, injection: Injection) -> None:
         tracer = Tracer(worker.pid, self._trace, injection)
         worker.go()
-        told = self._harness.end(worker, injection.name())
+        told = self._harness.end(worker, str(injection))
         lines = tracer.lines()
         hit = next((number for number, line in enumerate(lines) if "(INJECTED)" in line), None)
         killed = not injection.error and not told.status
         if not killed and hit is None:
             self._missed(injection)
-            return False
+            return
         self._harness.fault()
         ledger = self._harness.ledger
         ledger.count(
             told.place if killed else _place(lines[:hit], injection.call.place), KILL if killed else ERROR, kill=killed
         )
         ledger.calls["injected"] += 1
-        ledger.done.append(injection.name())
-        self._harness.violate(injection.name(), _synced_again(lines, hit))
-        return True
+        ledger.done.append(str(injection))
+        self._harness.violate(str(injection), _synced_again(lines, hit))
 
     def _missed(self, injection: Injection) -> None:
         """The step was over before: try again in another rotation, twice."""
-        name = injection.name()
+        name = str(injection)
         self._again[name] += 1
         if self._again[name] < 3:
             self._left[injection.call.place.step].append(injection)
