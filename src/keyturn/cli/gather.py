@@ -12,10 +12,12 @@ from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.journal import Chains
 from keyturn.checks.places import Key, Place
 from keyturn.checks.rotations import Standing
+from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.cli.rotate import able_to_rotate
 from keyturn.cli.rows import NEVER, standing
+from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
 from keyturn.core.clock import Moment
 from keyturn.core.consumer import Consumer
@@ -43,6 +45,7 @@ class Facts:
     consumers: tuple[ConsumerLook, ...]
     standings: tuple[Standing, ...]
     clock_step: float | None
+    ways: Ways
 
 
 def gather(assembly: Assembly) -> Facts:
@@ -66,6 +69,7 @@ def gather(assembly: Assembly) -> Facts:
             standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
         ),
         clock_step=_clock_step(assembly, now),
+        ways=seen(assembly),
     )
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from keyturn.checks.slots import slot_exposed
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.init import Recovery
 from keyturn.cli.opening import opened
 from keyturn.cli.set import PROMPT, Source, read
 from keyturn.cli.vault_slots import Removed, Row, add, record_data, recover, remove, slots
 from keyturn.core.errors import UsageError
-from keyturn.core.finding import Finding, Severity
 from keyturn.core.secret import SecretValue, check_name
 from keyturn.stores.local import Keyring
 from keyturn.stores.local.recovery_code import fresh_code
@@ -60,9 +60,9 @@ def add_passphrase(context: typer.Context, name: Name, source: From = None, *, a
 
     def work() -> Answer:
         check_name(name)
-        typed = SecretValue(typed(source, "passphrase", twice=True))
-        check_passphrase(typed)
-        return _added(context, name, PASSPHRASE, lambda keyring: keyring.add(name, PASSPHRASE, typed))
+        words = SecretValue(typed(source, "passphrase", twice=True))
+        check_passphrase(words)
+        return _added(context, name, PASSPHRASE, lambda keyring: keyring.add(name, PASSPHRASE, words))
 
     answering("vault-add-passphrase", as_json, work)
 
@@ -137,14 +137,7 @@ def remove_(
 
 def _told(removed: Removed, rotated: dict[str, bool]) -> Answer:
     found = tuple(
-        Finding(
-            "slot-exposed",
-            secret,
-            Severity.WARNING,
-            f"whoever held the slot {removed.slot} could have read it",
-            f"keyturn {'rotate' if rotated.get(secret, False) else 'set'} {secret}",
-        )
-        for secret in removed.exposed
+        slot_exposed(secret, removed.slot, rotatable=rotated.get(secret, False)) for secret in removed.exposed
     )
     lines = (
         f"{removed.slot} opens nothing any more: {', '.join(removed.vaults)} have new keys",

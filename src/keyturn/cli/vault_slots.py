@@ -6,11 +6,12 @@ them, and the same command again finishes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from keyturn.core.errors import Conflict, NotFound, Refused
+from keyturn.checks.slots import Exposed, Ways
+from keyturn.core.errors import Conflict, KeyturnError, NotFound, Refused
 from keyturn.core.secret import SecretValue
 from keyturn.journal.record import SYSTEM, Event, Journal
 from keyturn.manifest.kinds.local import Options
@@ -194,6 +195,41 @@ def _note(journal: Journal, event: Event) -> None:
             continue
         return
     journal.append(SYSTEM, journal.head(SYSTEM).seq, event)
+
+
+def seen(assembly: Assembly) -> Ways:
+    """Who can open the vaults, as far as they can be opened, and what removed slots have left exposed."""
+    key_file, vaults = assembly.state.key_file, None
+    with suppress(KeyturnError):  # the check of the stores says why
+        keyrings = _keyrings(opened(assembly))
+        vaults = {vault: {slot.name: slot.kind for slot in ring.slots()} for vault, ring in keyrings.items()}
+    try:
+        exposed = tuple(_still_exposed(assembly))
+    except KeyturnError:
+        exposed = ()  # the check of the chains says why
+    return Ways(str(key_file), key_file.exists(), vaults, exposed)
+
+
+def _still_exposed(assembly: Assembly) -> Iterator[Exposed]:
+    """Each declared secret whose current content is older than the removal of a slot that opened it."""
+    removals = {
+        secret: record
+        for record in assembly.journal.read(SYSTEM)
+        if record.kind == REMOVED
+        for secret in record.data["exposed"]
+    }
+    for secret, removal in removals.items():
+        table = assembly.manifest.secrets.get(secret)
+        if table is not None and _made(assembly, secret) < removal.time:
+            yield Exposed(secret, str(removal.data["slot"]), rotatable=table.kind != "manual")
+
+
+def _made(assembly: Assembly, secret: str) -> str:
+    """When the current content was staged first (RFC 3339); a revert to an older one makes it no newer."""
+    records = assembly.journal.read(secret)
+    promoted = [record.data["version"] for record in records if record.kind == "version.promoted"]
+    staged = (record for record in records if record.kind == "version.staged")
+    return next((one.time for one in staged if promoted and one.data["version"] == promoted[-1]), "")
 
 
 def record_data(rows: tuple[Row, ...]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.checks import checkpoints, clock, consumers, declared, journal, places, rotations, stores, targets
+from keyturn.checks import checkpoints, clock, consumers, declared, journal, places, rotations, slots, stores, targets
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Unavailable
@@ -19,6 +19,8 @@ ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
 OUTSIDE = checkpoints.Place("/mnt/audit/clo", declared=True, newest=3)
+BOTH = {"main": {"host": "key-file", "paper": "recovery"}}
+WAYS = slots.Ways("/s/vault.key", key_file_stands=True, vaults=BOTH)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
@@ -47,6 +49,11 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("place-foreign", places.findings((replace(PLACE, owner=7),))),
     ("place-unreadable", places.findings((replace(PLACE, failure="no"),))),
     ("key-beside-vault", places.key_findings(places.Key("/s/vault.key", beside=True))),
+    ("slots-attended", slots.findings(replace(WAYS, key_file_stands=False, vaults=None))),
+    ("slots-no-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file"}}))),
+    ("slots-differ", slots.findings(replace(WAYS, vaults={**BOTH, "own": {"paper": "recovery"}}))),
+    ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("database", "bob", rotatable=True),)))),
+    ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("smtp", "bob", rotatable=False),)))),
     ("not-available", declared.findings(("kind 'jwt'",))),
     ("store-unreachable", stores.findings(stores.StoreLook("main", AWAY))),
     ("store-refused", stores.findings(stores.StoreLook("main", DAMAGED))),
@@ -80,7 +87,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (checkpoints, clock, consumers, declared, journal, places, rotations, stores, targets)
+MODULES = (checkpoints, clock, consumers, declared, journal, places, rotations, slots, stores, targets)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -104,6 +111,8 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not clock.findings(None)
     assert not places.findings((PLACE, replace(PLACE, owner=0), replace(PLACE, mode=None, needed=False)))
     assert not places.key_findings(places.Key("/elsewhere/vault.key", beside=False))
+    assert not slots.findings(WAYS)
+    assert not slots.findings(replace(WAYS, vaults=None))
     assert not stores.findings(stores.StoreLook("main", None))
     assert not targets.findings(targets.TargetLook("database", "verify-full", None))
     assert not targets.agreement_findings(AGREED)
