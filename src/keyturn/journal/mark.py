@@ -6,7 +6,7 @@ database was put back to an older state; nothing may be decided on such a stream
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +27,21 @@ ROOM = 64 * 1024
 """Blanks behind the first line. Writing over them changes no size, so that one sync of data is enough."""
 
 BLANK = b" "
+_NONE: frozenset[str] = frozenset()
 _State: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class _Known:
-    """What the file holds: the marks, where the next line goes (None: nowhere), and how the file looked then."""
+    """What the file holds: the marks, where the next line goes (None: nowhere), and how the file looked then.
+
+    `lost` are the streams whose marks were lost and that nobody has looked at since.
+    """
 
     heads: dict[str, Head]
     end: int | None
     state: _State | None = None
+    lost: frozenset[str] = frozenset()
 
 
 class HighWater:
@@ -76,10 +81,19 @@ class HighWater:
         known = self._fresh()
         return None if known is None else dict(known.heads)
 
+    def lost(self, stream: str) -> bool:
+        """Whether the stream's mark was lost, with all others, and nobody has looked at it since."""
+        known = self._fresh()
+        return known is not None and stream in known.lost
+
     def create(self) -> None:
         """Write an empty mark file unless there is one. Call it under the lock."""
         if self._fresh() is None:
-            self._write({})
+            self._write({}, _NONE)
+
+    def begin_anew(self, stream: str, head: Head, others: Iterable[str]) -> None:
+        """Write a mark file where it was lost: one stream was looked at, the others not. Call it under the lock."""
+        self._write({stream: head}, frozenset(others) - {stream})
 
     def raise_to(self, stream: str, head: Head, *, force: bool = False) -> None:
         """Put the stream's mark at `head` unless it stands higher; `force` lowers it as well.
@@ -87,21 +101,22 @@ class HighWater:
         Call it under the lock. Durable on return. When it raises, the mark before this one may stay.
         """
         known = self._fresh()
-        heads = known.heads if known else {}
-        if stream not in heads or heads[stream].seq < head.seq:
+        heads, lost = (known.heads, known.lost) if known else ({}, _NONE)
+        if force:
+            self._write({**heads, stream: head}, lost - {stream})
+        elif stream not in heads or heads[stream].seq < head.seq:
             line = _line(stream, head)
             if known is None or known.end is None or not self._append(known, known.end, line):
-                self._write({**heads, stream: head})
+                self._write({**heads, stream: head}, lost)
             else:
                 heads[stream] = head
-        elif force:
-            self._write({**heads, stream: head})
 
     def raise_all(self, heads: Mapping[str, Head]) -> None:
         """Put the marks of many streams at these heads unless they stand higher. As `raise_to`."""
-        marks = dict(self.read() or {})
+        known = self._fresh()
+        marks, lost = (known.heads, known.lost) if known else ({}, _NONE)
         higher = {stream: head for stream, head in heads.items() if stream not in marks or marks[stream].seq < head.seq}
-        self._write({**marks, **higher})
+        self._write({**marks, **higher}, lost)
 
     def _fresh(self) -> _Known | None:
         if self._known is None or not self._unchanged(self._known):
@@ -140,12 +155,15 @@ class HighWater:
         self._known = known
         return True
 
-    def _write(self, marks: Mapping[str, Head]) -> None:
+    def _write(self, marks: Mapping[str, Head], lost: frozenset[str]) -> None:
         self._known = None
-        streams = {stream: {"seq": head.seq, "hash": head.hash} for stream, head in marks.items()}
-        line = encoded({"schema": SCHEMA, "streams": streams}) + b"\n"
+        content: dict[str, object] = {"schema": SCHEMA}
+        content["streams"] = {stream: {"seq": head.seq, "hash": head.hash} for stream, head in marks.items()}
+        if lost:
+            content["lost"] = sorted(lost)
+        line = encoded(content) + b"\n"
         write_atomic(self.path, line + BLANK * ROOM)
-        self._known = _Known(dict(marks), len(line), _state(self.path))
+        self._known = _Known(dict(marks), len(line), _state(self.path), lost)
 
 
 def read_marks(path: Path) -> Mapping[str, Head] | None:
@@ -165,7 +183,8 @@ def _read(path: Path) -> _Known | None:
     except NotFound:
         return None
     first, broken, rest = content.partition(b"\n")
-    known = _Known(_whole(path, first, SCHEMA if broken else WHOLE), None)
+    heads, lost = _whole(path, first, SCHEMA if broken else WHOLE)
+    known = _Known(heads, None, lost=lost)
     *lines, last = rest.rstrip(BLANK).split(b"\n")
     if any(byte not in PRINTABLE for byte in last):
         raise Corrupt(f"{path} holds foreign bytes", "move it away, then keyturn audit verify")
@@ -179,14 +198,16 @@ def _read(path: Path) -> _Known | None:
     return known
 
 
-def _whole(path: Path, line: bytes, schema: str) -> dict[str, Head]:
+def _whole(path: Path, line: bytes, schema: str) -> tuple[dict[str, Head], frozenset[str]]:
     content = load(line, str(path), MAX_MARK_BYTES)
-    streams = content.get("streams")
-    if content.keys() != {"schema", "streams"} or content["schema"] != schema or not isinstance(streams, dict):
+    streams, lost = content.get("streams"), content.pop("lost", [])
+    named = isinstance(lost, list) and all(isinstance(one, str) for one in lost)
+    plain = content.keys() == {"schema", "streams"} and content["schema"] == schema
+    if not plain or not named or not isinstance(streams, dict):
         raise Corrupt(f"{path} is not a high-water mark of Keyturn", "move it away, then keyturn audit verify")
     if not all(is_head(head) for head in streams.values()):
         raise Corrupt(f"{path} holds a mark that is not one", "move it away, then keyturn audit verify")
-    return {stream: Head(**head) for stream, head in streams.items()}
+    return {stream: Head(**head) for stream, head in streams.items()}, frozenset(lost)
 
 
 def _raise(path: Path, heads: dict[str, Head], line: bytes) -> None:

@@ -112,10 +112,11 @@ class SqliteJournal:
                 marks = self._mark.read()
                 if not self._gap(stream, head, marks):
                     raise Conflict(f"the stream {stream} has no gap", "keyturn status")
-                seen = None if marks is None else _as_json(marks[stream])
+                seen = _as_json(marks[stream]) if marks and stream in marks else None
                 event = Event("gap", {"reason": reason, "expected": seen, "found": _as_json(head)})
                 record = self._store(stream, head, self._row(stream, head), event)
-            self._remember(record, force=True)
+                others = file.streams(self._database) if marks is None else ()
+            self._remember(record, force=True, others=others)
         return record
 
     def read(self, stream: str, after: int = 0) -> tuple[Record, ...]:
@@ -168,8 +169,10 @@ class SqliteJournal:
 
     def _gap(self, stream: str, head: Head, marks: Mapping[str, Head] | None) -> str:
         """What was seen of the stream and is not there any more, in words; empty when nothing is missing."""
+        if head.seq and (marks is None or self._mark.lost(stream)):
+            return f"the high-water mark of {stream} in {self._mark.path} is gone"
         if marks is None:
-            return f"the high-water mark {self._mark.path} is gone" if head.seq else ""
+            return ""
         mark = marks.get(stream, EMPTY)
         if mark.seq > head.seq:
             return f"the stream {stream} ends at {head.seq}, but {mark.seq} was seen before"
@@ -225,10 +228,13 @@ class SqliteJournal:
         content = encoded(row)
         file.keep(self._database, stream, (head.seq, head.hash, _made_by(content), content))
 
-    def _remember(self, record: Record, *, force: bool = False) -> None:
+    def _remember(self, record: Record, *, force: bool = False, others: tuple[str, ...] = ()) -> None:
         """Raise the mark. The record stands already: a failure here is not "nothing happened"."""
         try:
-            self._mark.raise_to(record.stream, record.head, force=force)
+            if others:
+                self._mark.begin_anew(record.stream, record.head, others)
+            else:
+                self._mark.raise_to(record.stream, record.head, force=force)
         except AdapterError as error:
             self._stopped = True
             what = f"record {record.seq} of {record.stream} stands, but its mark was not written: {error.message}"

@@ -95,7 +95,7 @@ def test_a_mark_that_cannot_be_written_leaves_the_record_and_stops(opened: Open,
     journal = opened()
     fill(journal)
     mark = HighWater(place / "high-water.json", 1)
-    mark._write({f"other-{n}": Head(1, "a" * 64) for n in range(1000)})
+    mark.raise_all({f"other-{n}": Head(1, "a" * 64) for n in range(1000)})
     journal._database.execute("PRAGMA wal_checkpoint(RESTART)")
     with small_files(65_536), pytest.raises(OutcomeUnknown, match="record 4 of database stands"):
         fill(journal, 1)

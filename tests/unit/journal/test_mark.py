@@ -147,6 +147,8 @@ def test_no_file_is_no_mark(mark: HighWater) -> None:
         '{"schema":"keyturn/high-water/1","streams":{"database":3}}',
         '{"schema":"keyturn/high-water/1","streams":{}}\n',
         '{"schema":"keyturn/high-water/2","streams":{}}\n\n ',
+        '{"lost":"database","schema":"keyturn/high-water/2","streams":{}}\n ',
+        '{"lost":[1],"schema":"keyturn/high-water/2","streams":{}}\n ',
         FIRST.decode() + "\0" * 9,
         FIRST.decode() + LINE.decode().replace("5", "3"),
         FIRST.decode() + LINE.decode().replace("bb", "bB"),

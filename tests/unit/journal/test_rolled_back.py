@@ -16,6 +16,8 @@ from keyturn.journal.sqlite import SqliteJournal
 from tests.unit.journal.conftest import Open, Raw
 from tests.unit.journal.samples import HELD, STREAM, envelope, fill, put
 
+NOTED = Event("observation.made", {"what": "test"})
+
 
 @pytest.fixture
 def older(opened: Open, place: Path) -> SqliteJournal:
@@ -75,6 +77,28 @@ def test_a_lost_mark_is_a_gap_of_every_stream_that_has_records(journal: SqliteJo
         fill(journal, 1)
     assert journal.accept_gap(STREAM, "new disk").data["expected"] is None
     fill(journal, 1)
+
+
+def test_a_lost_mark_is_looked_at_stream_by_stream(opened: Open, place: Path) -> None:
+    """Accepting the gap of one stream says nothing of the others: each waits for a look of its own."""
+    with opened() as journal:
+        fill(journal)
+        journal.append("other", 0, NOTED)
+        journal.append("third", 0, NOTED)
+    (place / "high-water.json").unlink()
+    with opened() as journal:
+        journal.accept_gap(STREAM, "new disk")
+        journal.append("fourth", 0, NOTED)  # a new stream has nothing to lose
+    with opened() as journal:
+        for name in ("other", "third"):
+            with pytest.raises(RolledBack, match=f"mark of {name} .* is gone"):
+                journal.append(name, 1, NOTED)
+        assert journal.accept_gap("other", "looked at").data["expected"] is None
+        journal.append("other", 2, NOTED)
+        with pytest.raises(RolledBack, match="mark of third"):
+            journal.append("third", 1, NOTED)
+        with pytest.raises(Conflict, match="no gap"):
+            journal.accept_gap("other", "again")
 
 
 def test_a_deleted_database_is_found_by_the_mark(opened: Open, place: Path) -> None:
