@@ -20,9 +20,10 @@ def list_(context: typer.Context, *, as_json: Json = False) -> None:
     """The declared consumers, what they use, and how they show what they run on."""
 
     def work() -> Answer:
-        rows = _rows(manifest(context))
+        declared = manifest(context)
+        rows = _rows(declared)
         lines = tuple(
-            f"{row['consumer']}  {row['kind']}  {row['expect'] or 'unknown number of'} instances, "
+            f"{row['consumer']}  {row['kind']}  {declared.consumers[row['consumer']].awaited}, "
             f"{row['evidence']}  uses {', '.join(row['secrets']) or 'nothing'}"
             for row in rows
         )

@@ -9,9 +9,11 @@ import typer
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.rotate import able_to_rotate
+from keyturn.core.consumer import Grade
 from keyturn.core.duration import format_duration
 from keyturn.core.errors import NotAvailable
 from keyturn.manifest import Manifest
+from keyturn.rotation.events import ConsumerRule
 from keyturn.rotation.labels import label
 from keyturn.rotation.plan import Plan
 from keyturn.wiring import Assembly
@@ -104,6 +106,13 @@ def _overlap(plan: Plan) -> Iterator[str]:
         yield f"  single-slot: while the change is on its way to the consumers no log-in succeeds ({last})"
 
 
+def _how(rule: ConsumerRule) -> str:
+    """How it is known that a consumer has moved."""
+    if not rule.reports:
+        return "waited for, not shown"
+    return "its word is taken (claimed)" if rule.grade == Grade.CLAIMED else f"must be shown ({rule.grade})"
+
+
 def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[str]:
     leaving = f"from slot {plan.leaving} to slot {plan.slot}" if plan.leaving else f"into slot {plan.slot}"
     yield f"{plan.secret} ({plan.kind}): {leaving}, overlap {plan.overlap}"
@@ -113,8 +122,7 @@ def _lines(plan: Plan, unsafe: tuple[str, ...], manifest: Manifest) -> Iterator[
         yield f"  {number:2}. {label(step)}"
     yield from _overlap(plan)
     for rule in plan.consumers:
-        how = f"all must show that they moved ({rule.grade})" if rule.reports else "waited for, not shown"
-        yield f"  consumer {rule.name}: {manifest.consumers[rule.name].awaited}, {how}"
+        yield f"  consumer {rule.name}: {manifest.consumers[rule.name].awaited}, {_how(rule)}"
     if not plan.consumers:
         yield "  no consumer is declared: only the target says whether somebody still uses the old one"
     yield f"  fence at the target: {'yes' if plan.fenced else 'none'}; a rejected version: {plan.on_reject}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -242,12 +243,12 @@ def test_a_file_that_is_no_run_may_hide_one(night: Night, name: str, content: by
 
 def test_without_a_place_for_reports_the_longest_run_is_waited(tmp_path: Path) -> None:
     """It does not report, and its grace is `longest_run`, or what is declared if that is longer."""
-    make = {"service": "clo", "environment": "test", "bundle_dir": tmp_path / "run" / "bundle"}
-    job = Job(name="night", longest_run=7200.0, **make)  # type: ignore[arg-type]
+    make = partial(Job, name="night", service="clo", environment="test", bundle_dir=tmp_path / "run" / "bundle")
+    job = make(longest_run=7200.0)
     job.deliver(Delivery(SECRET, "v1", OLD, 1))
     seen = job.observe(SECRET, VERSIONS)
     assert (job.reports, job.grace, seen.complete, seen.instances) == (False, 7200.0, False, ())
-    assert Job(name="night", longest_run=60.0, grace=90.0, **make).grace == 90.0  # type: ignore[arg-type]
+    assert make(longest_run=60.0, grace=90.0).grace == 90.0
 
 
 def test_nothing_is_shown_before_the_first_delivery_nor_without_the_directory(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Options(ConsumerTable):
     @property
     def awaited(self) -> str:
         """One run, and whatever runs meanwhile."""
-        return "one successful run on the new version and no run on the old one" if self.reports else "its longest run"
+        return "one successful run on the new version, none on the old one" if self.reports else "its longest run"
 
     def flaws(self) -> Iterator[Flaw]:
         """Nothing to wait by; a number of processes, which says nothing here; two directories in one another."""
