@@ -202,6 +202,16 @@ def test_a_wrong_password_is_refused_by_the_server_not_by_the_pooler(bench: Benc
     assert "08P01" in probe.detail
 
 
+def test_a_new_password_of_the_same_role_is_known_to_the_pooler_at_once(bench: Bench) -> None:
+    """With idle sessions of the former password in the pool, the new one works there and the former one is refused."""
+    former = bench.bundle
+    bench.use_and_leave()
+    bench.bundle = bench.rotator.generate(bench.slot)
+    bench.rotator.apply(bench.bundle, 11)
+    assert bench.rotator.accepts(former).answer is Answer.REFUSED
+    assert bench.rotator.accepts(bench.bundle).answer is Answer.ACCEPTED
+
+
 def test_the_word_of_a_pooler_alone_is_no_refusal(bench: Bench) -> None:
     """What the server accepts and the pooler's lookup does not know is not refused, and not accepted."""
     with PgBouncer(bench.server, DBNAME, socket=bench.pool.socket, condition="false") as blind:

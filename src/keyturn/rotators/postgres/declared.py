@@ -24,11 +24,12 @@ def declared(options: Options, around: Surroundings) -> Postgres:
         connect_timeout=target.connect_timeout,
         deadline=target.deadline,
         probe=options.probe,
-        pooler=_pooler(target.pooler),
+        pooler=pooler_of(target.pooler),
     )
 
 
-def _pooler(table: PoolerTable | None) -> Pooler | None:
+def pooler_of(table: PoolerTable | None) -> Pooler | None:
+    """The pooler of that table, None without one."""
     if table is None:
         return None
     return Pooler(
