@@ -92,10 +92,11 @@ def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head], witn
         known = dict(witnesses.get(stream, {}))
         if mark := marks.get(stream):
             known.setdefault(mark.seq, Witness(mark.hash, "the high-water mark"))
-        chain = _Chain(stream, streams.get(stream, ()), known)
-        flaw = chain.flaw()
+        rows = streams.get(stream, ())
+        records = [_parsed(row) for row in rows]
+        flaw = None if _fits(stream, rows, records, known) else _Chain(stream, rows, records, known).flaw()
         if flaw is None:
-            sound[stream] = [record for record in chain.records if record is not None]
+            sound[stream] = [record for record in records if record is not None]
         else:
             flaws[stream] = flaw
     for flaw in _disordered(sound):
@@ -104,14 +105,31 @@ def verify(streams: Mapping[str, Sequence[Row]], marks: Mapping[str, Head], witn
     return Verdict(heads, tuple(flaws[stream] for stream in sorted(flaws)))
 
 
+def _fits(stream: str, rows: Sequence[Row], records: Sequence[Record | None], known: Mapping[int, Witness]) -> bool:
+    """Whether each record names the one before it, stands in its own row, and is the one that was seen.
+
+    Nothing bad can be said of such a chain; `_Chain` says how another one is bad, and takes its time.
+    """
+    prev = NO_HASH
+    for seq, (row, record) in enumerate(zip(rows, records, strict=True), 1):
+        if record is None or (record.stream, record.seq, record.prev) != (stream, seq, prev):
+            return False
+        if (row.seq, row.hash) != (seq, record.hash) or (seq in known and known[seq].hash != record.hash):
+            return False
+        prev = record.hash
+    return max(known, default=0) <= len(rows)
+
+
 class _Chain:
     """One stream's rows and, for each number, who claims it and who names whom."""
 
-    def __init__(self, stream: str, rows: Sequence[Row], known: Mapping[int, Witness]) -> None:
+    def __init__(
+        self, stream: str, rows: Sequence[Row], records: Sequence[Record | None], known: Mapping[int, Witness]
+    ) -> None:
         self._stream = stream
         self._rows = rows
         self._known = known
-        self.records = [_parsed(row) for row in rows]
+        self.records = records
         self._claims: dict[int, list[Record]] = defaultdict(list)
         self._hashes: set[str] = set()
         for record in self.records:
@@ -119,8 +137,8 @@ class _Chain:
                 self._claims[record.seq].append(record)
                 self._hashes.add(record.hash)
 
-    def flaw(self) -> Flaw | None:
-        """The first bad record, None when all fit each other and who has seen them."""
+    def flaw(self) -> Flaw:
+        """The first bad record of a chain that does not fit."""
         prev, met = NO_HASH, set[str]()
         for at, (row, record) in enumerate(zip(self._rows, self.records, strict=True)):
             flaw = self._judged(at, prev, met)
@@ -200,12 +218,11 @@ class _Chain:
         asked = record.seq in self._known or bool(self._claims[record.seq + 1])
         return asked and not self._vouched(record)
 
-    def _cut_off(self) -> Flaw | None:
-        last, seen = len(self.records), max(self._known, default=0)
-        if last < seen:
-            why = f"record {seen} was seen before, by {self._known[seen].who}"
-            return self._found(last + 1, How.TRUNCATED, why)
-        return None
+    def _cut_off(self) -> Flaw:
+        """What is left to be wrong where every record that stands is right."""
+        seen = max(self._known)
+        why = f"record {seen} was seen before, by {self._known[seen].who}"
+        return self._found(len(self.records) + 1, How.TRUNCATED, why)
 
     def _found(self, seq: int, how: How, why: str) -> Flaw:
         return Flaw(self._stream, seq, how, why)

@@ -262,10 +262,13 @@ def _record(fields: dict[str, Any], stored: bytes) -> Record:
     del fields["format"]
     if not is_head(seen):
         raise Corrupt("a record does not say which head of the system stream it saw")
+    for name, kind in _TYPES:
+        if type(fields[name]) is not kind:
+            raise Corrupt(f"a record has no usable {name}")
     for name, sound in _SOUND:
         if not sound(fields[name]):
             raise Corrupt(f"a record has no usable {name}")
-    return Record(**fields, seen=Head(**seen), stored=stored, hash=digest(stored))
+    return Record(**fields, seen=Head(seen["seq"], seen["hash"]), stored=stored, hash=digest(stored))
 
 
 def load(stored: bytes, what: str, limit: int = MAX_RECORD_BYTES) -> dict[str, Any]:
@@ -316,45 +319,38 @@ def is_head(content: object) -> bool:
         isinstance(content, dict)
         and content.keys() == {"seq", "hash"}
         and _counts(content["seq"], 0)
+        and isinstance(content["hash"], str)
         and _is_hash(content["hash"])
     )
 
 
 def _counts(number: object, least: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= least
+    return type(number) is int and number >= least
 
 
-def _is_hash(text: object) -> bool:
-    return isinstance(text, str) and _HASH.match(text) is not None
+def _is_hash(text: str) -> bool:
+    return _HASH.match(text) is not None
 
 
-def _is_time(text: object) -> bool:
+def _is_time(text: str) -> bool:
     try:
-        return isinstance(text, str) and bool(_TIME.match(text)) and parse_rfc3339(text) is not None
+        return _TIME.match(text) is not None and parse_rfc3339(text) is not None
     except ValueError:
         return False
 
 
-def _is_text(text: object) -> bool:
-    return isinstance(text, str)
-
-
-def _counts_from_one(number: object) -> bool:
-    return _counts(number, 1)
-
-
-_SOUND: tuple[tuple[str, Callable[[object], bool]], ...] = (
-    ("seq", _counts_from_one),
+_TYPES: tuple[tuple[str, type], ...] = (
+    *((name, str) for name in ("actor", "boot", "kind", "prev", "stream", "time")),
+    *((name, int) for name in ("kind_version", "monotonic_ms", "seq")),
+    ("critical", bool),
+    ("data", dict),
+)
+_SOUND: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("prev", _is_hash),
     ("time", _is_time),
-    ("boot", _is_text),
-    ("monotonic_ms", lambda number: _counts(number, 0)),
-    ("actor", _is_text),
-    ("stream", _is_text),
-    ("kind", _is_text),
-    ("kind_version", _counts_from_one),
-    ("critical", lambda flag: isinstance(flag, bool)),
-    ("data", lambda data: isinstance(data, dict)),
+    ("seq", (0).__lt__),
+    ("kind_version", (0).__lt__),
+    ("monotonic_ms", (-1).__lt__),
 )
 
 
