@@ -14,18 +14,19 @@ the next: one round shows less than it seems.
 
 
 def unanimous(servers: Sequence[Server], log_in: Callable[[Server], Probe]) -> Probe:
-    """One log-in at a single server; `ROUNDS` of them at each of several.
+    """One log-in at a single server; `ROUNDS` of them at each of several, until two differ.
 
     ACCEPTED or REFUSED only when all say so, each time. Where some accept what others refuse, a standby
     lags (or the cluster is split): that proves nothing yet and is UNREACHABLE, so that whoever asked
     waits and asks again.
     """
-    said: list[Probe] = []
+    before: list[Probe] = []
     for _ in range(ROUNDS if len(servers) > 1 else 1):
         said = [log_in(server) for server in servers]
-        if len({probe.answer for probe in said}) > 1:
-            return _divided(said)
-    return Probe(said[0].answer, "; ".join(probe.detail for probe in said))
+        if len({probe.answer for probe in (*before, *said)}) > 1:
+            return _divided([*before, *said])
+        before = said
+    return Probe(before[0].answer, "; ".join(probe.detail for probe in before))
 
 
 def _divided(said: Sequence[Probe]) -> Probe:
