@@ -28,6 +28,7 @@ A file stays on one worker: some tell one story from test to test.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "contract": ("postgresql",),
     "live": ("postgresql",),
+    "live/postgres/test_pgbouncer.py": ("pgbouncer",),
     "live/postgres/test_pooler.py": ("pgbouncer",),
     "live/postgres/test_pooler_rotation.py": ("pgbouncer",),
     "cli": ("postgresql",),

@@ -17,10 +17,10 @@ from typing import Any, Self
 from psycopg import sql
 
 from keyturn.core.errors import NotFound, Unavailable
-from keyturn.core.secret import Bundle
+from keyturn.core.secret import SecretValue
 from keyturn.system.postgres import Server
 from keyturn.system.scram import verifier
-from keyturn.testing.postgres_server import HBA, PostgresServer
+from keyturn.testing.postgres_server import HBA, WATCH, PostgresServer
 
 START_SECONDS = 15.0
 START_TRIES = 3
@@ -37,6 +37,7 @@ _CONFIGURATION = """
 {dbname} = host={server} port={server_port} dbname={dbname} auth_user={auth_user}
 
 [pgbouncer]
+pidfile = {directory}/pid
 listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
@@ -58,15 +59,9 @@ def server_behind() -> Iterator[tuple[PostgresServer, Path]]:
 
     So the pooler's sessions come from `local`, and everybody else's from 127.0.0.1.
     """
-    directory = Path(tempfile.mkdtemp(prefix="keyturn-socket-"))
-    try:
-        if os.getuid() == 0:
-            shutil.chown(directory, "postgres", "postgres")
-        settings = {"unix_socket_directories": str(directory), "log_statement": "all"}
-        with PostgresServer(settings, hba=(HBA, "local all all scram-sha-256")) as server:
-            yield server, directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    settings = {"unix_socket_directories": ".", "log_statement": "all"}
+    with PostgresServer(settings, hba=(HBA, "local all all scram-sha-256")) as server:
+        yield server, server.data
 
 
 def program() -> str:
@@ -106,12 +101,13 @@ class PgBouncer:
         self._program = program()
         self._postgres, self._dbname, self.mode, self.socket = postgres, dbname, mode, socket
         self._idle_timeout, self._condition = idle_timeout, condition
-        self._auth = Bundle({"username": f"pool_{secrets.token_hex(4)}", "password": secrets.token_urlsafe(30)})
+        self._role, self._password = f"pool_{secrets.token_hex(4)}", SecretValue(secrets.token_urlsafe(30))
         self._lookup = f"lookup_{secrets.token_hex(4)}"
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-pgbouncer-"))
         self.log = self.directory / "pgbouncer.log"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -148,6 +144,13 @@ class PgBouncer:
                 start_new_session=True,
                 **_as_somebody(),
             )
+        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
+            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
@@ -162,6 +165,9 @@ class PgBouncer:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._watcher is not None:
+            self._watcher.communicate(b"stopped\n")
+            self._watcher = None
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
@@ -179,8 +185,8 @@ class PgBouncer:
 
     def _prepare(self) -> None:
         """The role that may ask for verifiers through one function, and the certificate."""
-        role, lookup = sql.Identifier(self._auth["username"].reveal()), sql.Identifier(self._lookup)
-        check = sql.Literal(verifier(self._auth["password"]))
+        role, lookup = sql.Identifier(self._role), sql.Identifier(self._lookup)
+        check = sql.Literal(verifier(self._password))
         condition = sql.SQL(self._condition)
         self._postgres.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, check),
@@ -191,7 +197,7 @@ class PgBouncer:
         )
         for name in ("server.crt", "server.key"):
             self._write(name, (self._postgres.data / name).read_text())
-        self._write("userlist.txt", f'"{self._auth["username"].reveal()}" "{self._auth["password"].reveal()}"\n')
+        self._write("userlist.txt", _user(self._role, self._password.reveal()))
         self._own(self.directory)
 
     def _configure(self) -> None:
@@ -203,7 +209,7 @@ class PgBouncer:
                 server=self.socket or self._postgres.host,
                 server_port=self._postgres.port,
                 server_tls="disable" if self.socket else "require",
-                auth_user=self._auth["username"].reveal(),
+                auth_user=self._role,
                 lookup=self._lookup,
                 mode=self.mode,
                 port=self.port,
@@ -220,6 +226,11 @@ class PgBouncer:
     def _own(self, path: Path) -> None:
         if os.getuid() == 0:
             shutil.chown(path, "postgres", "postgres")
+
+
+def _user(name: str, password: str) -> str:
+    """A line of userlist.txt."""
+    return f'"{name}" "{password}"\n'
 
 
 def _as_somebody() -> dict[str, Any]:

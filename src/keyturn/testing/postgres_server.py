@@ -28,7 +28,7 @@ START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
 
-_WATCH = """
+WATCH = """
 read -r stopped && exit
 kill -QUIT "$1"
 while grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; do sleep 0.1; done
@@ -163,7 +163,7 @@ class PostgresServer:
                 **_as_postgres(),
             )
         self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", _WATCH, "sh", str(self._process.pid), self.directory],
+            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
