@@ -27,7 +27,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The slot: whose it is, such as alice or host-2.")]
 From = Annotated[
-    str | None, typer.Argument(metavar="[@FILE|-|prompt]", help="Where it comes from; a prompt when left out.")
+    str | None, typer.Argument(metavar="@FILE|-|prompt", help="Where it comes from; a prompt when left out.")
 ]
 
 
