@@ -15,6 +15,8 @@ from keyturn.rotators.postgres.adopt_survey import Survey, owners_and_members, s
 from keyturn.rotators.postgres.target import Target
 from keyturn.system.postgres import Session
 
+_GONE = "name the role that the application logs in as: --from ROLE; one that was retired has nothing left to verify"
+
 
 def adoption(session: Session, target: Target, existing: Sequence[str], *, declared: bool) -> Adoption:
     """What there is, what must be done, and how it stands.
@@ -33,9 +35,7 @@ def adoption(session: Session, target: Target, existing: Sequence[str], *, decla
     found = survey(session, target, named)
     for name in named:
         if name not in found.roles:
-            raise NotFound(
-                f"there is no role {name!r:.80}", "name the role that the application logs in as: --from ROLE"
-            )
+            raise NotFound(f"there is no role {name!r:.80}", _GONE)
     why_not = tuple(blockers(found))
     todo = steps(found, declared=declared)
     return Adoption(

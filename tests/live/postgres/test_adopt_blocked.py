@@ -1,0 +1,123 @@
+"""What stops an adoption before it begins. Nothing here changes the one database that all tests share."""
+
+import re
+
+import pytest
+from psycopg import sql
+
+from keyturn.core.adoption import Adopts
+from keyturn.core.errors import NotFound, UsageError
+from keyturn.testing.postgres_server import PostgresServer
+from tests.live.postgres.lived_in import LivedIn
+
+
+@pytest.fixture(scope="module")
+def shop(postgres: PostgresServer) -> LivedIn:
+    """A database full of everything, which nobody has adopted."""
+    names = ("blocked_owner", "blocked_a", "blocked_b")
+    shop = LivedIn(postgres, "blocked", postgres.prepare("blocked"), names)
+    shop.build()
+    return shop
+
+
+def execute(shop: LivedIn, *statements: str) -> None:
+    """As a superuser, in the database."""
+    names = {**shop.names, "owner": sql.Identifier(shop.owner), "slot": sql.Identifier(shop.slots[0])}
+    shop.server.execute(*(sql.SQL(one).format(**names) for one in statements), dbname=shop.dbname)
+
+
+STRANGERS = (
+    ("ALTER ROLE {app} SUPERUSER", "ALTER ROLE {app} NOSUPERUSER", "SUPERUSER", "superuser by now"),
+    ("CREATE ROLE {owner} LOGIN", "DROP ROLE {owner}", "can log in", "too powerful"),
+    ("CREATE ROLE {slot}", "DROP ROLE {slot}", "not made for this secret", "not ours"),
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "back", "why"),
+    [
+        *(stranger[:3] for stranger in STRANGERS),
+        (
+            "ALTER ROLE {app} CREATEROLE REPLICATION BYPASSRLS",
+            "ALTER ROLE {app} NOCREATEROLE NOREPLICATION NOBYPASSRLS",
+            "CREATEROLE, REPLICATION, BYPASSRLS",
+        ),
+        (
+            "GRANT pg_execute_server_program TO {app}",
+            "REVOKE pg_execute_server_program FROM {app}",
+            "pg_execute_server_program",
+        ),
+    ],
+)
+def test_blocked(shop: LivedIn, statement: str, back: str, why: str) -> None:
+    """A role that is too powerful to be lent, or somebody else's: no script, and nobody is taken over."""
+    execute(shop, statement)
+    found = shop.look()
+    execute(shop, back)
+    assert any(why in line for line in found.blockers)
+    assert (found.script, found.complete) == ("", False)
+    assert found.findings[0].reason == "adopt-blocked"
+
+
+def test_what_only_a_superuser_may_own(shop: LivedIn) -> None:
+    """An object that the owner role could not own is named, because REASSIGN OWNED would fail on it."""
+    give = "ALTER FOREIGN DATA WRAPPER nowhere OWNER TO "
+    execute(shop, "ALTER ROLE {app} SUPERUSER", give + "{app}", "ALTER ROLE {app} NOSUPERUSER")
+    found = shop.look()
+    execute(shop, give + "keyturn_test_superuser")
+    assert any("superuser only" in line for line in found.blockers)
+
+
+@pytest.mark.parametrize(("statement", "back", "why"), [(one, back, why) for one, back, _, why in STRANGERS])
+def test_guard(shop: LivedIn, statement: str, back: str, why: str) -> None:
+    """What changed between review and run stops the script before it does anything."""
+    script = shop.look().script
+    execute(shop, statement)
+    before = shop.state()
+    done = shop.psql(script)
+    after = shop.state()
+    execute(shop, back)
+    assert (done.returncode, why in done.stderr) == (3, True)
+    assert before == after
+
+
+def test_guard_of_place_and_person(shop: LivedIn) -> None:
+    """Run in another database, or by somebody who is no superuser, it does nothing."""
+    script, before = shop.look().script, shop.state()
+    elsewhere = LivedIn(shop.server, "postgres", shop.admin, (shop.owner, shop.slots[0], shop.slots[1]))
+    assert "written for another one" in elsewhere.psql(script).stderr
+    somebody = script.replace("BEGIN;", "BEGIN; SET LOCAL ROLE blocked_admin;").replace("SET LOCAL deadlock", "-- ")
+    assert "run this as a superuser" in shop.psql(somebody).stderr
+    assert before == shop.state()
+
+
+def test_password_as_md5(shop: LivedIn) -> None:
+    """A password that is stored as md5, and one that ends, are said; the hash is in nothing that is said."""
+    execute(shop, "SET password_encryption = md5", "ALTER ROLE {app} PASSWORD 'x' VALID UNTIL '2099-01-01'")
+    found = shop.rotator().adoption((shop.app,), shop.server.superuser)
+    assert {"password-md5", "password-expires"} <= {one.reason for one in found.findings}
+    assert not re.search("md5[0-9a-f]{32}", repr(found))
+
+
+def test_who_is_meant(shop: LivedIn) -> None:
+    """The only log-in role that owns something is taken; none or several is an error that names them."""
+    rotator = shop.rotator()
+    assert isinstance(rotator, Adopts)
+    assert rotator.adoption(()).existing == (shop.app,)
+    execute(shop, 'CREATE ROLE "blocked second" LOGIN', 'CREATE SCHEMA second AUTHORIZATION "blocked second"')
+    with pytest.raises(UsageError, match="several") as several:
+        rotator.adoption(())
+    both = rotator.adoption((shop.app, "blocked second"))
+    execute(shop, 'DROP OWNED BY "blocked second"', 'DROP ROLE "blocked second"')
+    assert "--from" in several.value.remedy
+    assert "settings-differ" in {one.reason for one in both.findings}
+    assert 'REASSIGN OWNED BY "blocked second" TO "blocked_owner"' in both.script
+    with pytest.raises(NotFound):
+        rotator.adoption(("nobody",))
+
+
+def test_nobody_is_meant(shop: LivedIn) -> None:
+    """A database in which no log-in role owns anything has nobody to be adopted from."""
+    empty = LivedIn(shop.server, "postgres", shop.admin, (shop.owner, shop.slots[0], shop.slots[1]))
+    with pytest.raises(UsageError, match="no log-in role"):
+        empty.rotator().adoption(())
