@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from keyturn.core.consumer import Delivery
-from keyturn.core.errors import Corrupt, Disabled, NotAvailable, NotFound, Unsupported
+from keyturn.core.errors import Corrupt, Disabled, NotAvailable, NotFound, Unavailable, Unsupported
 from keyturn.core.rotator import Answer, Probe, Releases
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version
@@ -34,11 +34,17 @@ class Effects:
             raise NotFound(f"the target has no slot {rotation.plan.slot}", f"keyturn provision {self._parts.name}")
         answer, detail = IDLE, ""
         if seen.enabled:
-            mine = step == "look:apply" and rotator.accepts(self._candidate()).answer is Answer.ACCEPTED
+            mine = step == "look:apply" and self._takes_candidate()
             answer, detail = (CANDIDATE, "") if mine else (IN_USE, f"{seen.slot} can log in")
         elif seen.sessions:
             answer, detail = IN_USE, f"{seen.slot} has {seen.sessions} open sessions"
         return Probed(rotation.id, step, rotation.plan.slot, answer, detail)
+
+    def _takes_candidate(self) -> bool:
+        probed = self._parts.rotator.accepts(self._candidate())
+        if probed.answer is Answer.UNREACHABLE:  # no answer is neither "ours" nor "somebody else's"
+            raise Unavailable(f"whether the target takes the candidate already: {probed.detail or 'no answer'}")
+        return probed.answer is Answer.ACCEPTED
 
     def probe(self, step: str) -> Fact:
         """One fresh log-in with the new or the old credential."""

@@ -8,13 +8,14 @@ import pytest
 
 from keyturn.core.clock import parse_rfc3339
 from keyturn.core.errors import Denied, Incomplete, Refused, RolledBack, Unavailable
-from keyturn.core.rotator import Answer
+from keyturn.core.rotator import Answer, Probe
 from keyturn.core.secret import Bundle
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction
 from keyturn.rotation.log import Watching
 from keyturn.testing.bench import NAME, Bench
 from keyturn.testing.fake_consumer import FakeConsumer
+from keyturn.testing.fake_target import FakeRotator
 
 
 def current_slot(bench: Bench) -> str:
@@ -306,6 +307,30 @@ def test_a_slot_that_somebody_enabled_is_drift(bench: Bench) -> None:
     assert "b can log in" in outcome.why
     bench.target.tamper("b", enabled=False)
     assert bench.engine().advance(20, resume=True).status == "closed"
+
+
+class Hushed(FakeRotator):
+    """A target that is looked at over one line, while the line of the consumers answers nothing."""
+
+    def accepts(self, bundle: Bundle) -> Probe:
+        """No answer."""
+        self.slot_of(bundle)
+        return Probe(Answer.UNREACHABLE, "the other line is cut")
+
+
+def test_a_slot_that_may_hold_the_candidate_is_asked_again_when_nobody_answers(bench: Bench) -> None:
+    """Whether an enabled slot is ours cannot be known without an answer: that is waited for, and is no drift."""
+
+    def enable(record: Record) -> None:
+        if record.kind == "version.staged":
+            bench.target.tamper("b", enabled=True)
+
+    bench.on_record, bench.rotator = enable, Hushed(bench.target)
+    outcome = bench.rotate(0.5)
+    assert (outcome.status, outcome.code) == ("waiting", "unavailable")
+    assert "the other line is cut" in outcome.why
+    bench.rotator = FakeRotator(bench.target)
+    assert bench.engine().advance(20).status == "drift"
 
 
 def test_a_current_credential_that_was_changed_by_hand_is_drift(bench: Bench) -> None:
