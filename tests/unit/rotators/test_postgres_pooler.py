@@ -10,13 +10,15 @@ from keyturn.core.rotator import Answer, Probe, Releases
 from keyturn.core.secret import Bundle
 from keyturn.rotators.postgres import Postgres
 from keyturn.rotators.postgres.pooler import Mode, Pooler, facts, joined, through
-from keyturn.system.postgres import LogInRefused, NoLogIn, Session, SessionRefused
+from keyturn.rotators.postgres.rotator import Connect
+from keyturn.system import postgres
+from keyturn.system.postgres import LogInRefused, NoLogIn, Server, Session, SessionRefused
 
 GOOD = Pooler(hosts=(("pool.internal", 6432),), mode=Mode.TRANSACTION, addresses=("10.0.0.7",))
 YES, NO = Probe(Answer.ACCEPTED, "yes"), Probe(Answer.REFUSED, "no")
 
 
-def rotator(pooler: Pooler | None) -> Postgres:
+def rotator(pooler: Pooler | None, connect: Connect = postgres.connect) -> Postgres:
     """A rotator as the manifest would make it; it connects to nothing here."""
     return Postgres(
         hosts=[("db.internal", 5432)],
@@ -28,6 +30,7 @@ def rotator(pooler: Pooler | None) -> Postgres:
         environment="production",
         admin=lambda: Bundle({"value": "unused"}),
         pooler=pooler,
+        connect=connect,
     )
 
 
@@ -101,6 +104,19 @@ def test_a_pooler_confirms_and_never_refuses(error: AdapterError, alive: Answer,
 
     assert through(Answer.ACCEPTED, connect, use).answer is alive
     assert through(Answer.REFUSED, connect, use).answer is dead
+
+
+def test_without_an_answer_of_postgresql_the_pooler_is_not_asked() -> None:
+    """While the server itself cannot be reached nothing that a pooler says could count."""
+    asked: list[str] = []
+
+    def connect(server: Server, _: Bundle) -> NoReturn:
+        asked.append(server.host)
+        raise Unavailable("no answer")
+
+    probe = rotator(GOOD, connect=connect).accepts(Bundle({"username": "clo_a", "password": "x"}))
+    assert probe == Probe(Answer.UNREACHABLE, "no answer")
+    assert asked == ["db.internal"]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,7 @@ def _end_ours(session: Session, seconds: float) -> None:
     What becomes of it changes nothing in the answer.
     """
     with suppress(AdapterError), answers("leaving the pooler"):
+        session.execute("ROLLBACK")  # what was left open in using it
         begin(session)
         session.execute("SET LOCAL ROLE NONE")
         session.execute(_END_OURS, (seconds + _MARGIN,))
