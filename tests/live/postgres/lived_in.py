@@ -119,6 +119,8 @@ class LivedIn:
         """Everything that stands in the statements, quoted."""
         return {
             "app": sql.Identifier(self.app),
+            "owner": sql.Identifier(self.owner),
+            "slot": sql.Identifier(self.slots[0]),
             "odd": sql.Identifier(self.odd),
             "db": sql.Identifier(self.dbname),
             "other": sql.Identifier(self.other),

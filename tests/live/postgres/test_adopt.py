@@ -13,6 +13,7 @@ from keyturn.testing.installation import ADMIN_NAME, SECRET_NAME, Installation, 
 from keyturn.testing.postgres_server import PostgresServer
 from tests.cli.conftest import Keyturn
 from tests.live.postgres.lived_in import LivedIn
+from tests.values import stands_in
 
 DBNAME = "adopted"
 PACE = Pace(overlap="0s", max_stale="100ms", connect_timeout="1s")
@@ -79,10 +80,25 @@ def test_script_file(clo: Keyturn, shop: LivedIn, tmp_path: Path) -> None:
     text = path.read_text()
     assert text.startswith("-- Adoption of database")
     assert "SCRAM-SHA-256$" not in text
-    assert not any(value.reveal() in text for value in (shop.bundle["password"], shop.admin["password"]))
+    assert not any(stands_in(value, text) for value in (shop.bundle["password"], shop.admin["password"]))
     assert shop.odd not in "".join(line for line in text.splitlines() if line.startswith("-- "))
     printed = clo("adopt", SECRET_NAME, "--output", "-")
     assert (printed.status, printed.out) == (0, text)
+
+
+def test_exit_codes(clo: Keyturn, shop: LivedIn) -> None:
+    """2 for a call that is off, 3 for a role that is not there, 5 where no script can be written, with the reason."""
+    assert clo("adopt", SECRET_NAME, "--verify", "--output", "x").status == 2
+    assert clo("adopt", SECRET_NAME, "--admin", "nothing").status == 2
+    assert clo("adopt", ADMIN_NAME).status == 2
+    assert clo("adopt", SECRET_NAME, "--from", "nobody").status == 3
+    shop.server.execute(shop.statement("ALTER ROLE {app} REPLICATION"))
+    blocked = clo.document("adopt", SECRET_NAME, "--admin", ADMIN_NAME, status=5)
+    judged = clo.document("adopt", SECRET_NAME, "--verify", status=1)
+    shop.server.execute(shop.statement("ALTER ROLE {app} NOREPLICATION"))
+    assert "REPLICATION" in blocked["error"]["message"]
+    assert (blocked["data"]["script"], judged["data"]["adopted"]) == (None, False)
+    assert {"adopt-blocked", "adopt-open"} == {one["reason"] for one in judged["findings"]}
 
 
 def test_nothing_was_changed(clo: Keyturn, shop: LivedIn) -> None:
@@ -173,4 +189,4 @@ def test_old_role_retires(clo: Keyturn, shop: LivedIn) -> None:
 def test_values_are_nowhere(clo: Keyturn, shop: LivedIn) -> None:
     """Nothing that the command said holds a password."""
     said = json.dumps(clo.heard)
-    assert not any(value.reveal() in said for value in (shop.bundle["password"], shop.admin["password"]))
+    assert not any(stands_in(value, said) for value in (shop.bundle["password"], shop.admin["password"]))

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from psycopg import sql
 
 from keyturn.core.adoption import Adopts
 from keyturn.core.errors import NotFound, UsageError
@@ -22,8 +21,7 @@ def shop(postgres: PostgresServer) -> LivedIn:
 
 def execute(shop: LivedIn, *statements: str) -> None:
     """As a superuser, in the database."""
-    names = {**shop.names, "owner": sql.Identifier(shop.owner), "slot": sql.Identifier(shop.slots[0])}
-    shop.server.execute(*(sql.SQL(one).format(**names) for one in statements), dbname=shop.dbname)
+    shop.server.execute(*map(shop.statement, statements), dbname=shop.dbname)
 
 
 STRANGERS = (

@@ -6,7 +6,7 @@ from keyturn.core.adoption import Standing
 from keyturn.core.finding import Finding, Severity
 from keyturn.rotators.postgres import adopt_hba as hba
 from keyturn.rotators.postgres.adopt_settings import own_schema_path
-from keyturn.rotators.postgres.adopt_steps import HBA, MAPPING, Step, hba_unread
+from keyturn.rotators.postgres.adopt_steps import GRANTED_WITH_OPTIONS, HBA, MAPPING, Step, hba_unread
 from keyturn.rotators.postgres.adopt_survey import Role, Survey
 from keyturn.rotators.postgres.mark import Mark
 
@@ -175,7 +175,7 @@ def _beyond(survey: Survey) -> Iterator[_Said]:
         message = f"{other.kind} {other.identity} stays with {other.owner}"
         yield "elsewhere-owned", Severity.INFO, message, ""
     for name in survey.existing:
-        if not survey.roles[name].inherits:
+        if not survey.roles[name].inherits and survey.version < GRANTED_WITH_OPTIONS:
             message = f"{name} is NOINHERIT and must inherit the owner's rights: its other memberships take effect, too"
             yield "rights-widen", Severity.WARNING, message, "look at what it is a member of"
     first, *others = (
