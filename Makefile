@@ -1,6 +1,6 @@
 # Every command below ends in one line that a script can read. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check crash mutants fuzz dist lock clean
+.PHONY: help setup demo test check crash mutants bench fuzz dist lock clean
 
 PYTHON := .venv/bin/python
 KILLS ?= 200
@@ -26,6 +26,9 @@ crash: setup ## kill -9 at named points, KILLS=200 of them
 
 mutants: setup ## seeded bugs, each of which one named test must find
 	@$(PYTHON) -m scripts.mutants
+
+bench: setup ## measured against named peers in the same run: ratios, and bench/results.json
+	@$(PYTHON) -m bench
 
 fuzz: setup ## property tests with fresh random input for MINUTES=5
 	@$(PYTHON) -m scripts.fuzz --minutes $(MINUTES)

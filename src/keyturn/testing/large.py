@@ -14,6 +14,7 @@ environment = "staging"
 
 [keyturn]
 state = "{state}"
+reconcile = "30d"
 
 [stores.main]
 kind = "local"

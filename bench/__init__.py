@@ -1,0 +1,1 @@
+"""Measurements against named peers, each in one and the same run (docs/performance.md)."""
