@@ -11,6 +11,7 @@ from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.rows import NEVER, stage, standing
 from keyturn.cli.sentence import Subject, sentence
+from keyturn.journal.record import Journal
 from keyturn.rotation.report import Report, open_report
 from keyturn.rotation.state import Stored
 from keyturn.system.locks import is_held
@@ -55,7 +56,7 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     table = assembly.manifest.secrets[name]
-    report = _open_report(assembly, name, row["rotation"]) if row.get("rotation") else None
+    report = open_report_of(assembly.journal, name, row["rotation"]) if row.get("rotation") else None
     policy, manual = assembly.policy(name), table.kind == "manual"
     at_work = is_held(assembly.state.locks / f"{name}.lock")
     subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
@@ -76,6 +77,7 @@ def _rotation(rotation: Mapping[str, Any]) -> dict[str, Any]:
     return {key: rotation[key] for key in ("id", "step", "direction", "since", "trigger", "worker", "until", "failed")}
 
 
-def _open_report(assembly: Assembly, name: str, rotation: Mapping[str, Any]) -> Report | None:
+def open_report_of(journal: Journal, name: str, rotation: Mapping[str, Any]) -> Report | None:
+    """The report of the rotation that the status row of `name` shows as open. Raises AdapterError."""
     old = Stored(**rotation["old"]) if rotation["old"] else None
-    return open_report(assembly.journal.read(name, rotation["began"] - 1), old)
+    return open_report(journal.read(name, rotation["began"] - 1), old)
