@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from keyturn import __version__
 from keyturn.cli.consumer import moment
-from keyturn.cli.main import app, spelled
+from keyturn.cli.main import COMMANDS, application, chosen, spelled
 from keyturn.cli.outcome import failure
 from keyturn.cli.say import clean
 from keyturn.cli.sentence import Subject, sentence
@@ -41,7 +41,7 @@ SUBJECT = Subject("database", False, {"current": CURRENT}, None, deadline=600.0,
 def names(group: Any = None, before: str = "") -> list[str]:
     """Every command, with a hyphen between the words of those in a group."""
     found = []
-    top: Any = group or get_command(app)
+    top: Any = group or get_command(application())
     for name, command in top.commands.items():
         full = f"{before}{name}"
         found += names(command, f"{full}-") if hasattr(command, "commands") else [full]
@@ -75,7 +75,7 @@ def test_every_command_has_json_and_help(keyturn: Keyturn, name: str) -> None:
 def test_no_option_takes_a_value_of_a_secret() -> None:
     """No command has an option called after a password, token, key or value."""
     options = []
-    pending: list[Any] = [get_command(app)]
+    pending: list[Any] = [get_command(application())]
     while pending:
         command = pending.pop()
         pending += getattr(command, "commands", {}).values()
@@ -205,5 +205,22 @@ def test_the_sentence_says_until_when_a_slot_rests() -> None:
 
 def test_the_app_shows_no_locals() -> None:
     """Typer's own tracebacks, which would print local variables, are switched off."""
-    assert not app.pretty_exceptions_enable
-    assert isinstance(app, typer.Typer)
+    assert not application().pretty_exceptions_enable
+    assert isinstance(application(()), typer.Typer)
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["status"], ("status",)),
+        (["--manifest", "get", "--profile=list", "status", "get"], ("status",)),
+        (["--version"], ()),
+        (["--help"], tuple(COMMANDS)),
+        (["--manifest"], tuple(COMMANDS)),
+        (["statsu"], tuple(COMMANDS)),
+        ([], tuple(COMMANDS)),
+    ],
+)
+def test_a_command_is_started_without_the_others(words: list[str], needed: tuple[str, ...]) -> None:
+    """Only the named one is imported; all of them where the help, or a slip, needs their names."""
+    assert chosen(words) == needed

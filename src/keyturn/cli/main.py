@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,32 +12,7 @@ import typer
 from typer.completion import completion_init  # type: ignore[attr-defined] # its own use of it is the only public one
 
 from keyturn import __version__
-from keyturn.cli import (
-    abort,
-    adopt,
-    audit,
-    backup,
-    completion,
-    consumer,
-    doctor,
-    get,
-    history,
-    hold,
-    init,
-    plan,
-    provision,
-    restore,
-    resume,
-    revert,
-    rotate,
-    say,
-    schema,
-    status,
-    tick,
-    vault,
-)
-from keyturn.cli import list as listing
-from keyturn.cli import set as setting
+from keyturn.cli import say
 from keyturn.cli.answer import Answer, envelope, write_json
 from keyturn.cli.completion import COMPLETE
 from keyturn.cli.settings import DEBUG, settings
@@ -46,14 +22,34 @@ from keyturn.system.processes import harden
 NAME = "keyturn"
 STOPPED = 130
 
-app = typer.Typer(
-    name=NAME,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+COMMANDS: Mapping[str, str] = {
+    "init": "init",
+    "provision": "provision",
+    "adopt": "adopt",
+    "doctor": "doctor",
+    "status": "status",
+    "set": "set",
+    "get": "get",
+    "list": "list",
+    "plan": "plan",
+    "rotate": "rotate",
+    "resume": "resume",
+    "revert": "revert",
+    "abort": "abort",
+    "hold": "hold",
+    "consumer": "consumer",
+    "history": "history",
+    "tick": "tick",
+    "audit": "audit",
+    "vault": "vault",
+    "backup": "backup",
+    "restore": "restore",
+    "schema": "schema",
+    "completion": "completion",
+}
+"""Each command in the order of the help, and its module in this room: `command` in it, or `app` of its own."""
+
+_TAKE_A_WORD = ("--manifest", "--profile")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - what typer calls an option's callback with
@@ -62,7 +58,6 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - what typer calls an option
         raise typer.Exit
 
 
-@app.callback()
 def _global(
     context: typer.Context,
     manifest: Annotated[
@@ -84,29 +79,37 @@ def _global(
     context.obj = settings(manifest, profile)
 
 
-app.command("init")(init.command)
-app.command("provision")(provision.command)
-app.command("adopt")(adopt.command)
-app.command("doctor")(doctor.command)
-app.command("status")(status.command)
-app.command("set")(setting.command)
-app.command("get")(get.command)
-app.command("list")(listing.command)
-app.command("plan")(plan.command)
-app.command("rotate")(rotate.command)
-app.command("resume")(resume.command)
-app.command("revert")(revert.command)
-app.command("abort")(abort.command)
-app.command("hold")(hold.command)
-app.add_typer(consumer.app, name="consumer")
-app.command("history")(history.command)
-app.command("tick")(tick.command)
-app.add_typer(audit.app, name="audit")
-app.add_typer(vault.app, name="vault")
-app.command("backup")(backup.command)
-app.command("restore")(restore.command)
-app.command("schema")(schema.command)
-app.command("completion")(completion.command)
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands, imported here, because no command shall wait for another one's imports."""
+    app = typer.Typer(
+        name=NAME,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_global)
+    for name in names:
+        module = import_module(f"keyturn.cli.{COMMANDS[name]}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
+    return app
+
+
+def chosen(words: Sequence[str]) -> tuple[str, ...]:
+    """The commands that this command line needs: the one it names, or all of them where it names none."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--version":
+            return ()
+        if word in _TAKE_A_WORD:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return (word,) if word in COMMANDS else tuple(COMMANDS)
+    return tuple(COMMANDS)
 
 
 def main() -> NoReturn:
@@ -130,7 +133,8 @@ def _run(words: Sequence[str]) -> int:
     if COMPLETE in os.environ:
         completion_init()
     try:
-        status = app(args=spelled(words), prog_name=NAME, standalone_mode=False)
+        names = tuple(COMMANDS) if COMPLETE in os.environ else chosen(words)
+        status = application(names)(args=spelled(words), prog_name=NAME, standalone_mode=False)
     except KeyturnError as failure:
         return _fail(words, failure)
     except typer.TyperException as failure:
