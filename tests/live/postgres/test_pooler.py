@@ -275,6 +275,19 @@ def test_release_ends_idle_sessions_of_the_pooler_and_no_other(bench: Bench) -> 
     assert bench.rotator.look(bench.slot).fence == 11
 
 
+def test_the_sessions_of_the_other_role_stay(bench: Bench) -> None:
+    """What the pooler keeps idle of the role that everybody has moved to is not touched."""
+    left = bench.use_and_leave()
+    old, new = bench.slot, bench.rotator.slots[1]
+    bench.bundle = bench.rotator.generate(new)
+    bench.rotator.apply(bench.bundle, 11)
+    kept = bench.use_and_leave()
+    wait_until(lambda: [one.pooled for slot in (old, new) for one in bench.rotator.sample(slot).sessions] == [True] * 2)
+    assert bench.pooled() == {left: True}
+    assert bench.rotator.release(old, 12) == 1
+    assert {one.pid: one.pooled for one in bench.rotator.sample(new).sessions} == {kept: True}
+
+
 def test_a_session_that_was_just_used_is_in_use(bench: Bench) -> None:
     """One that became idle less than a second ago is not called pooled, and a release leaves it."""
     fence, took = 11, REST
@@ -390,7 +403,7 @@ def test_application_names_tell_the_pooler_from_others_at_one_address(server: Po
     with PgBouncer(server, DBNAME) as pool:
         bench = Bench(server, pool, applications=("app",))
         bench.allow()
-        pid = bench.use_and_leave()
+        pid = bench.use_and_leave("app - 10.0.0.9:40001")  # as with application_name_add_host
         with bench.directly() as person:
             person_pid = pid_of(person)
             wait_until(lambda: bench.pooled() == {pid: True, person_pid: False})
