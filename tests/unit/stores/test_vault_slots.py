@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from keyturn.stores.local.sealing import VaultKey
 from keyturn.stores.local.slots import PASSPHRASE, RECOVERY, Slot, Way, make_slot, open_slots, rewrapped
 from keyturn.stores.local.stretch import MAX_CHARACTERS, MIN_CHARACTERS, read_passphrase
 from tests.unit.stores.places import CANARY, Place, bundle, stage
+from tests.unit.stores.traced import killed_at
 from tests.unit.stores.underneath import Counter, die, sqlite_error, system_error, underneath
 from tests.values import reads
 
@@ -322,6 +324,25 @@ def test_a_removal_killed_at_any_call_leaves_a_vault_that_opens(
     assert sorted(seen, reverse=True) == seen
     assert set(seen) == {True, False}
     assert at > 40
+
+
+def test_a_removal_killed_inside_sqlite_leaves_a_vault_that_opens(place: Place, tmp_path: Path) -> None:
+    """Killed before every third call to the kernel, its own and SQLite's: the same, and nothing is lost."""
+    gone, template = _removal(place, tmp_path)
+    seen = []
+    for at in count(1, 3):
+        _restored(place, template)
+        keyring = Keyring(place.open())
+        if not killed_at(at, partial(keyring.remove, "host-2")):
+            break
+        seen.append(_opens(gone))
+        assert _opens(place)
+        Keyring(place.open()).remove("host-2")
+        assert _opens(place)
+        assert not _opens(gone)
+    assert sorted(seen, reverse=True) == seen
+    assert set(seen) == {True, False}
+    assert len(seen) > 30
 
 
 @pytest.mark.parametrize("fault", [system_error, sqlite_error], ids=["system", "sqlite"])
