@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from keyturn.rotation.log import Watching
 from keyturn.rotation.report import reports
 from keyturn.testing.installation import SECRET_NAME, Installation, Pace
 from keyturn.testing.postgres_server import PostgresServer
-from tests.e2e.test_first_rotation import Rotating, wait_until
+from tests.e2e.test_first_rotation import SECONDS, Rotating, wait_until
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("old_fashioned.py"))]
 AWAITED = "waits for one successful run on the new version"
@@ -24,23 +25,23 @@ kind = "files"
 bundle_dir = "{run}/web/secrets"
 signal = {{ pidfile = "{run}/web.pid", name = "HUP" }}
 env_file = "web.env"
-grace = "1s"
-max_stale = "1s"
+grace = "500ms"
+max_stale = "500ms"
 
 [consumers.nightly]
 kind = "job"
 bundle_dir = "{run}/nightly/bundle"
 status_dir = "{run}/nightly/status"
-longest_run = "2s"
-max_stale = "1s"
+longest_run = "1s"
+max_stale = "500ms"
 """
 
 
 class OldFashioned:
     """An installation whose consumers are a daemon and a job."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer) -> None:
-        self.made = Installation(folder, postgres, processes=1, pace=Pace(deadline="500ms"), dbname="oldfashioned")
+    def __init__(self, folder: Path, postgres: PostgresServer, dbname: str) -> None:
+        self.made = Installation(folder, postgres, processes=1, pace=Pace(deadline="500ms"), dbname=dbname)
         self.made.prepare()
         self.made.expected = 0  # its own application is not the one of this test
         run = self.made.run
@@ -82,9 +83,9 @@ class OldFashioned:
 
 
 @pytest.fixture
-def old_fashioned(tmp_path: Path, postgres: PostgresServer) -> Iterator[OldFashioned]:
+def old_fashioned(tmp_path: Path, postgres: PostgresServer, request: pytest.FixtureRequest) -> Iterator[OldFashioned]:
     """The installation, with its daemon at work and one successful run on the first version."""
-    made = OldFashioned(tmp_path, postgres)
+    made = OldFashioned(tmp_path, postgres, f"old{zlib.crc32(request.node.name.encode())}")
     try:
         made.end_run(made.start_run())
         yield made
@@ -102,6 +103,12 @@ def holdouts(rotating: Rotating) -> str:
 def seen(rotating: Rotating, told: Callable[[str], bool]) -> None:
     """Wait until the rotation waits for that."""
     wait_until(lambda: told(holdouts(rotating)))
+
+
+def keyturn(old_fashioned: OldFashioned, *words: str) -> str:
+    """What a command prints."""
+    command = [sys.executable, "-m", "keyturn", "--manifest", str(old_fashioned.made.manifest_path), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL).stdout
 
 
 def accepts(old_fashioned: OldFashioned, bundle: Bundle) -> Answer:
@@ -125,6 +132,11 @@ def evidence(old_fashioned: OldFashioned) -> tuple[str | None, dict[str, str]]:
 
 def test_a_rotation_waits_for_a_run_and_no_log_in_fails(old_fashioned: OldFashioned) -> None:
     """Held by the run on the old version, then by name until one succeeded on the new; then the old one is refused."""
+    planned = keyturn(old_fashioned, "plan", SECRET_NAME)
+    assert "consumer web: its program, waited for, not shown" in planned
+    assert (
+        "consumer nightly: one successful run on the new version, none on the old one, must be shown (holds)" in planned
+    )
     old = old_fashioned.made.current()
     under_way = old_fashioned.start_run()
     rotating = Rotating(old_fashioned.made)
@@ -143,3 +155,24 @@ def test_a_rotation_waits_for_a_run_and_no_log_in_fails(old_fashioned: OldFashio
     assert accepts(old_fashioned, old) is Answer.REFUSED
     assert {line.split()[0] for line in old_fashioned.users()} == {"ok"}
     assert evidence(old_fashioned) == ("refused", {"web": "waited", "nightly": "holds"})
+
+
+def test_a_program_that_cannot_be_told_holds_the_rotation(old_fashioned: OldFashioned) -> None:
+    """Without its pid file nothing is called delivered and both credentials work; told later, it goes on and closes."""
+    old = old_fashioned.made.current()
+    pid_file = old_fashioned.made.run / "web.pid"
+    aside = pid_file.rename(pid_file.with_suffix(".aside"))
+    stuck = Rotating(old_fashioned.made).end()
+    assert (stuck.status, "web.pid" in stuck.why) == ("waiting", True)
+    assert accepts(old_fashioned, old) is Answer.ACCEPTED
+    aside.rename(pid_file)
+    assembly = old_fashioned.made.assembly()
+    try:
+        engine = assembly.engine(SECRET_NAME)
+        assert engine.advance(0.5, resume=True).status == "waiting"  # told now; the job is delivered to after it
+        old_fashioned.end_run(old_fashioned.start_run())
+        assert engine.advance(SECONDS).status == "closed"
+    finally:
+        assembly.close()
+    assert {line.split()[0] for line in old_fashioned.users()} == {"ok"}
+    assert accepts(old_fashioned, old) is Answer.REFUSED

@@ -37,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="keyturn.client.job", description="Report a run of a program to Keyturn.")
     parser.add_argument("--config", help="the client file; default: as keyturn.client finds it")
     parser.add_argument("argv", nargs="+", metavar="PROGRAM", help="the program and its arguments, after --")
-    given = parser.parse_args(arguments)
-    logging.basicConfig(format="keyturn: %(message)s", level=logging.WARNING)
     try:
+        given = parser.parse_args(arguments)
+        logging.basicConfig(format="keyturn: %(message)s", level=logging.WARNING)
         run = Run.open(given.config)
+    except SystemExit as left:  # argparse: 2 would be taken for the program's own status
+        return OWN_FAILURE if left.code else 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except KeyturnError as error:
         sys.stderr.write(f"keyturn: {error.message}\n{error.remedy}\n")
         return OWN_FAILURE

@@ -132,6 +132,13 @@ def test_without_its_bundle_nothing_is_run(night: Night, tmp_path: Path) -> None
     assert len(said.splitlines()) == 2
 
 
+def test_the_words_after_two_hyphens_are_the_programs(night: Night) -> None:
+    """Its own options and hyphens come through; what the wrapper does not know is its own failure."""
+    with start(night, "/bin/echo", "-n", "--config", "--", "x") as process:
+        assert process.communicate()[0] == "--config -- x"
+    assert subprocess.run([*WRAPPER, "--nonsense"], capture_output=True, check=False).returncode == 125
+
+
 def modules(of: Callable[[str], bool]) -> list[str]:
     """The modules that importing the wrapper loads."""
     script = "import sys, keyturn.client.job; print(*sys.modules)"

@@ -7,7 +7,8 @@ from keyturn.manifest.consumer import ConsumerTable
 from keyturn.manifest.problems import Flaw
 from keyturn.manifest.shapes import AbsolutePath, FileName, Identifier, Line, PositiveDuration, Several, Table
 
-MAX_TIMEOUT = 20.0
+MAX_TIMEOUT = 15.0
+"""Seconds: with the wait for a lock, and the end of its group, less than what is left of a claim."""
 
 
 class Signal(Table):
@@ -70,4 +71,4 @@ class Options(ConsumerTable):
         if self.confirm and self.proof != "claimed":
             yield Flaw(("confirm",), "the word of a command is no proof", 'say so: proof = "claimed"')
         if self.timeout > MAX_TIMEOUT:
-            yield Flaw(("timeout",), "a worker cannot wait that long", 'at most "20s"')
+            yield Flaw(("timeout",), "a worker cannot wait that long", 'at most "15s"')
