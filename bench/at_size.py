@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from bench.measure import Figure, Goal, in_turn, process, ratio, seconds, timed
+from bench.measure import Figure, Goal, Process, Timed, in_turn, ratio, seconds, timed
 from keyturn.core.clock import SystemClock
 from keyturn.core.strict_json import dump
 from keyturn.journal import audit
@@ -20,7 +20,7 @@ from keyturn.testing.past import Size
 SIZE, FEW = Size(1000, 100_000), Size(100, 10_000)
 STATUS_GOAL = Goal(0.5)
 VERIFY_GOAL = Goal(3.0, at_least=True)
-ROUNDS = 9
+ROUNDS = 5
 
 BY_HAND = """
 import json, sqlite3, sys
@@ -64,14 +64,16 @@ def measure(scratch: Path) -> list[Figure]:
     with tempfile.TemporaryDirectory(dir=scratch) as large, tempfile.TemporaryDirectory(dir=scratch) as small:
         manifest = install(Path(large), SIZE)
         state = Path(large) / "state"
-        things = {name: process(*keyturn(manifest, *words)) for name, words in COMMANDS.items()}
-        things["python"] = process("-c", "pass")
-        things["by hand"] = process("-c", BY_HAND, str(state / "journal.db"))
+        commands = {name: Process(*keyturn(manifest, *words)) for name, words in COMMANDS.items()}
+        things: dict[str, Timed] = {**commands}
+        things["python"] = Process("-c", "pass")
+        things["by hand"] = Process("-c", BY_HAND, str(state / "journal.db"))
         things["verify"] = timed(lambda: audit.verify(state / "journal.db", state / "high-water.json"))
         things["reparsed"] = timed(lambda: reparsed(state / "journal.db"))
-        things["tick"] = process(*keyturn(ticking(Path(small)), "tick"))
+        things["tick"] = Process(*keyturn(ticking(Path(small)), "tick"))
         times = in_turn(things, ROUNDS)
     figures = [seconds(f"{name}_process", times[name], STATUS_GOAL if name == "status" else None) for name in COMMANDS]
+    figures += [seconds(f"{name}_cpu", one.cpu[1:]) for name, one in commands.items()]
     figures += [seconds(f"tick_process_{FEW.secrets}_secrets", times["tick"])]
     figures += [ratio(f"{name}_over_python", times[name], times["python"]) for name in COMMANDS]
     figures += [ratio("status_over_rows_by_hand", times["status"], times["by hand"])]

@@ -1,6 +1,7 @@
 """Two or more things timed in turn, A B A B, and what their medians say of each other."""
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -90,24 +91,30 @@ def timed(work: Callable[[], object]) -> Timed:
     return run
 
 
-def process(*words: str, accepted: tuple[int, ...] = (0,), folder: str | None = None) -> Timed:
-    """The seconds of a whole process of this Python, from its start to its end.
+class Process:
+    """The seconds of a whole process of this Python, from its start to its end; `cpu` keeps user and system together.
+
+    Args:
+        words: its arguments.
 
     Raises:
-        RuntimeError: it ended with another status than accepted.
+        RuntimeError: it ended with another status than 0 (when called).
     """
 
-    def run() -> float:
-        begun = time.perf_counter()
-        ended = subprocess.run(
-            [sys.executable, *words], cwd=folder, env=_environment(), capture_output=True, check=False
-        )
-        passed = time.perf_counter() - begun
-        if ended.returncode not in accepted:
-            raise RuntimeError(f"{words} ended with {ended.returncode}: {ended.stderr[-500:].decode(errors='replace')}")
-        return passed
+    def __init__(self, *words: str) -> None:
+        self._command = [sys.executable, *words]
+        self.cpu: list[float] = []
 
-    return run
+    def __call__(self) -> float:
+        """Run it once."""
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        ended = subprocess.run(self._command, env=_environment(), capture_output=True, check=False)
+        passed, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if ended.returncode:
+            said = ended.stderr[-500:].decode(errors="replace")
+            raise RuntimeError(f"{self._command[1:]} ended with {ended.returncode}: {said}")
+        self.cpu.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+        return passed
 
 
 def _environment() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from bench.measure import Figure, in_turn, process, ratio, seconds
+from bench.measure import Figure, Process, in_turn, ratio, seconds
 from keyturn.testing.large import install
 from keyturn.testing.past import Size
 
@@ -15,11 +15,11 @@ def measure(scratch: Path) -> list[Figure]:
     """Each of them, and Python without anything."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         manifest = install(Path(folder), SMALL)
-        things = {
-            "python": process("-c", "pass"),
-            "import_client": process("-c", "import keyturn.client"),
-            "version": process("-m", "keyturn", "--version"),
-            "status_json": process("-m", "keyturn", "--manifest", str(manifest), "status", "--json"),
+        things: dict[str, Process] = {
+            "python": Process("-c", "pass"),
+            "import_client": Process("-c", "import keyturn.client"),
+            "version": Process("-m", "keyturn", "--version"),
+            "status_json": Process("-m", "keyturn", "--manifest", str(manifest), "status", "--json"),
         }
         times = in_turn(things, ROUNDS)
     bare = times.pop("python")
