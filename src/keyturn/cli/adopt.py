@@ -13,7 +13,7 @@ from keyturn.core.adoption import Adoption, Adopts, Point, Standing
 from keyturn.core.errors import Conflict, NotAvailable, Refused, UsageError
 from keyturn.core.finding import Finding, Severity
 from keyturn.rotation.intake import adopted_from, note_adoption
-from keyturn.system.files import Directory, make_directory
+from keyturn.system.files import Directory
 from keyturn.wiring import Assembly
 
 STDOUT = "-"
@@ -105,7 +105,6 @@ def _verified(assembly: Assembly, asked: Asked, found: Adoption) -> Answer:
     data = _data(asked, found)
     if found.complete:
         about = {"existing": list(found.existing), "points": len(found.points)}
-        make_directory(assembly.state.locks)
         fresh = note_adoption(assembly.journal, asked.secret, about)
         lines.append(f"{asked.secret}: adopted, {len(found.points)} points hold" + (", written down" if fresh else ""))
         data["adopted"] = True

@@ -2,6 +2,8 @@
 
 import re
 from itertools import count
+from queue import Queue
+from threading import Thread
 
 import pytest
 from psycopg import sql
@@ -123,6 +125,29 @@ def test_old_sessions_create_as_before(shop: LivedIn) -> None:
         assert open_parts(shop.look()) == {"ownership"}
         assert shop.psql(script).returncode == 0
         assert shop.look().complete
+
+
+def test_script_gives_way(shop: LivedIn) -> None:
+    """A script that waits for the application, which then waits for it, lets go, and tries again until it gets all."""
+    waits = (
+        "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'second' AND NOT l.granted"
+    )
+    script, done = shop.look().script, Queue[int]()
+    with shop.session(shop.bundle) as busy:
+        busy.execute("SET ROLE NONE; CREATE TABLE first (id int); CREATE TABLE second (id int)")
+        busy.execute("BEGIN; INSERT INTO second VALUES (1)")
+        running = Thread(target=lambda: done.put(shop.psql(script).returncode))
+        running.start()
+        try:
+            while not shop.server.execute(waits, dbname=shop.dbname):
+                assert running.is_alive()
+            busy.execute("INSERT INTO first VALUES (1)")  # which the script holds by now
+            busy.execute("COMMIT")
+        finally:
+            running.join()
+        busy.execute("DROP TABLE first, second")
+    assert done.get_nowait() == 0
+    assert shop.look().complete
 
 
 def test_by_hand_foreign_log_in(shop: LivedIn) -> None:

@@ -8,8 +8,17 @@ from psycopg import sql
 from keyturn.rotators.postgres.adopt_steps import PARTS, Step, dollar_quoted
 from keyturn.rotators.postgres.adopt_survey import Survey
 
-LOCK_SECONDS = 1
-"""How long the script waits for one table, while whoever comes after it waits, too."""
+_GIVE_WAY = """
+BEGIN
+  PERFORM pg_catalog.set_config('lock_timeout', (setting::integer / 2)::text, true)
+     FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout';
+  PERFORM pg_catalog.set_config('deadlock_timeout', '1', true);
+END"""
+"""Whoever waits looks for a deadlock once, after `deadlock_timeout`, and is the one that is rolled back.
+
+The script looks after 1 ms, so it finds the application waiting before it. If the application begins to
+wait later, the script has let go (half of the time) before the application looks.
+"""
 
 _GUARD = """
 DECLARE
@@ -66,7 +75,7 @@ def _head(survey: Survey) -> Iterator[str]:
     yield "--"
     yield "-- Review it, then run it as a superuser, in this database:  psql -X -d DATABASE -f FILE"
     yield "-- It is one transaction: all of it happens, or nothing. It may be repeated, and holds no password."
-    yield f"-- It locks tables for a moment. It waits {LOCK_SECONDS} s for a lock, then lets go and tries again;"
+    yield "-- It locks tables for a moment. It waits half a deadlock_timeout for a lock, then lets go and tries again;"
     yield "-- when it gives up, nothing has happened, and you run it again."
     yield "-- Write it anew when days have passed: new policies and grants are not in it."
     yield "\\set ON_ERROR_STOP on"
@@ -76,9 +85,6 @@ def _head(survey: Survey) -> Iterator[str]:
     yield "SET LOCAL standard_conforming_strings = on;"
     yield "SET LOCAL client_min_messages = warning;"
     yield "SET LOCAL search_path = pg_catalog, pg_temp;"
-    yield f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
-    yield "-- If it and the application wait for each other, it is this one that gives up."
-    yield "SET LOCAL deadlock_timeout = '1ms';"
 
 
 def _guard(survey: Survey) -> Iterator[str]:
@@ -94,6 +100,8 @@ def _guard(survey: Survey) -> Iterator[str]:
     )
     yield "-- Nothing is done in another database, by somebody else, or with roles that are not ours."
     yield f"DO {dollar_quoted(body).as_string(None)};"
+    yield "-- If it and the application wait for each other, it is this one that gives way."
+    yield f"DO {dollar_quoted(sql.SQL(_GIVE_WAY)).as_string(None)};"
 
 
 def _texts(names: tuple[str, ...]) -> sql.Composed:
