@@ -245,6 +245,8 @@ class Settle:
             who = "still on the old version"
             if self._everyone_shown():
                 kept = "sessions of the old credential are kept idle by the pooler"
+                if not self._log.rotation.plan.releases:
+                    kept += ", and the manifest does not let them be ended (release_idle)"
                 who = "of no declared consumer use the old credential" if undeclared else kept
             held = Held(self._log.rotation.id, f"{len(names)} {who}", "deadline", self.holdouts, undeclared)
             self._log.append(held)

@@ -152,6 +152,7 @@ def test_without_that_option_it_holds_and_names_the_pooler(tmp_path: Path) -> No
     assert "release" not in announced(bench)
     held = [record.data for record in bench.journal.read(NAME) if record.kind == events.Held.KIND]
     assert held[-1]["undeclared"] is False
+    assert "release_idle" in held[-1]["reason"]
     assert "kept idle by the pooler" in held[-1]["holdouts"][-1]
     watched = [heard for heard in bench.heard if isinstance(heard, Watching) and heard.sessions]
     assert watched[-1].sessions[0].pooled
