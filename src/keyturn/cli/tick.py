@@ -1,5 +1,6 @@
 """`keyturn tick`: one pass over all that is due, for a timer."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ from keyturn.cli.outside import keep_up
 from keyturn.cli.rotate import able_to_rotate, order
 from keyturn.cli.rotating import run, running
 from keyturn.core.duration import parse_duration
-from keyturn.core.errors import Incomplete, KeyturnError, Refused, UsageError
+from keyturn.core.errors import AdapterError, Incomplete, KeyturnError, Refused, UsageError
 from keyturn.core.finding import Finding
+from keyturn.journal.record import KeepsRows
 from keyturn.rotation import course
 from keyturn.rotation.engine import Engine
 from keyturn.rotation.looks import Looks
@@ -97,6 +99,9 @@ def one_pass(assembly: Assembly, patience: float | None) -> tuple[tuple[Finding,
     Raises:
         AdapterError: the journal's stream `system` cannot be read.
     """
+    if isinstance(assembly.journal, KeepsRows):
+        with suppress(AdapterError):  # rows are for showing; a stream that cannot be read is said in its own turn
+            assembly.journal.mend()
     names, now = order(assembly.manifest), assembly.clock.now()
     found = clock.findings(course.jumped(assembly.journal, assembly.manifest.secrets, now))
     if not found:

@@ -355,6 +355,14 @@ _SOUND: tuple[tuple[str, Callable[[Any], bool]], ...] = (
 
 
 @runtime_checkable
+class KeepsRows(Protocol):
+    """A journal that keeps status rows beside its records."""
+
+    def mend(self) -> int:
+        """Fold anew rows that another version wrote, or that were damaged; returns how many. Raises AdapterError."""
+
+
+@runtime_checkable
 class AcceptsGap(Protocol):
     """A journal that can go on after its newest records were lost."""
 

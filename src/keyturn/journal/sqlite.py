@@ -152,6 +152,20 @@ class SqliteJournal:
                 head = file.head(self._database, stream)
                 self._keep(stream, head, self._anew(stream))
 
+    def mend(self) -> int:
+        """Fold anew the rows that do not stand for their streams, and keep them; returns how many there were.
+
+        Raises:
+            AdapterError: as `read`; the rows stay as they were.
+        """
+        with self._reading():
+            stale = [stream for stream, head, kept in file.projected(self._database) if not _kept(stream, head, kept)]
+        if stale:
+            with self._alone(), self._transaction():
+                for stream in stale:
+                    self._keep(stream, file.head(self._database, stream), self._anew(stream))
+        return len(stale)
+
     def _append(self, stream: str, expected_seq: int, made: Callable[[Mapping[str, Any], Head], Event]) -> Record:
         check_name(stream)
         with self._alone():
