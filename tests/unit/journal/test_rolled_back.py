@@ -123,3 +123,9 @@ def test_a_crash_while_the_journal_was_made_is_made_good(opened: Open, place: Pa
     HighWater(place / "high-water.json", 1).create()
     (place / "journal.db").touch(mode=0o600)
     fill(opened(), 1)
+
+
+def test_a_new_stream_needs_no_mark(journal: SqliteJournal, place: Path) -> None:
+    """Where the mark was lost, nothing can be missing of a stream that has no record."""
+    (place / "high-water.json").unlink()
+    assert fill(journal, 1)[0].seq == 1
