@@ -93,8 +93,51 @@ def test_password_as_md5(shop: LivedIn) -> None:
     """A password that is stored as md5, and one that ends, are said; the hash is in nothing that is said."""
     execute(shop, "SET password_encryption = md5", "ALTER ROLE {app} PASSWORD 'x' VALID UNTIL '2099-01-01'")
     found = shop.rotator().adoption((shop.app,), shop.server.superuser)
+    execute(shop, "ALTER ROLE {app} PASSWORD {check} VALID UNTIL 'infinity'")
     assert {"password-md5", "password-expires"} <= {one.reason for one in found.findings}
     assert not re.search("md5[0-9a-f]{32}", repr(found))
+
+
+def test_scheduled_jobs(shop: LivedIn) -> None:
+    """Jobs of pg_cron that log in as the old role are named; an admin that may not see them says so."""
+    execute(
+        shop,
+        "CREATE SCHEMA cron",
+        "CREATE TABLE cron.job (jobid bigint, schedule text, username text)",
+        "INSERT INTO cron.job VALUES (1, '@daily', {app_text})",
+    )
+    blind, seen = shop.look(), shop.rotator().adoption((shop.app,), shop.server.superuser)
+    execute(shop, "DROP SCHEMA cron CASCADE")
+    assert any("cron.job could not be read" in one.message for one in blind.findings)
+    assert [one.message for one in seen.findings if one.reason == "scheduled-job"] == [
+        f"job 1 of pg_cron (@daily) logs in as {shop.app}"
+    ]
+
+
+def test_sessions_that_are_not_shown(shop: LivedIn) -> None:
+    """An admin without pg_read_all_stats counts sessions and says that it sees no more."""
+    execute(shop, "REVOKE pg_read_all_stats FROM {admin}")
+    with shop.session(shop.bundle):
+        found = shop.look()
+    execute(shop, "GRANT pg_read_all_stats TO {admin}")
+    assert [row["address"] for row in found.found["sessions"]] == [""]
+    assert any(one.remedy.startswith("GRANT pg_read_all_stats") for one in found.findings)
+
+
+def test_where_the_search_path_comes_from(shop: LivedIn) -> None:
+    """The schema of the user's name is found by the role's path, the database's, or the server's; else not at all."""
+    execute(shop, "ALTER ROLE {app} RESET search_path")
+    by_server = shop.look().script
+    execute(shop, "ALTER ROLE {admin} SET search_path = elsewhere")
+    admin_differs = shop.look().script
+    execute(shop, "ALTER DATABASE {db} SET search_path = public")
+    not_at_all = shop.look().script
+    execute(
+        shop, "ALTER DATABASE {db} RESET search_path", "ALTER ROLE {admin} RESET search_path",
+        'ALTER ROLE {app} SET search_path = "$user", "Sales", public',
+    )  # fmt: skip
+    writes_out = shop.statement("ALTER ROLE {app} IN DATABASE {db} SET \"search_path\" TO {app_text}, 'public'")
+    assert [writes_out.as_string(None) in one for one in (by_server, admin_differs, not_at_all)] == [True, True, False]
 
 
 def test_who_is_meant(shop: LivedIn) -> None:

@@ -107,6 +107,9 @@ SELECT usename, coalesce(datname, ''), coalesce(host(client_addr), ''), coalesce
 """
 _MD5 = "SELECT rolname FROM pg_authid WHERE rolname = ANY(%(existing)s) AND rolpassword LIKE 'md5%%' ORDER BY rolname"
 _JOBS = "SELECT jobid, schedule, username FROM cron.job WHERE username = ANY(%(existing)s) ORDER BY jobid"
+_JOBS_THERE = """
+SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'cron' AND c.relname = 'job'
+"""
 _HOME = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%(existing)s) ORDER BY nspname"
 
 
@@ -348,8 +351,7 @@ class _Looks:
 
     def _jobs(self) -> list[tuple[Any, ...]] | None:
         """Jobs of pg_cron, where this database has them."""
-        there = self._rows("SELECT to_regclass('cron.job') IS NOT NULL")[0][0]
-        return self._allowed(_JOBS) if there else []
+        return self._allowed(_JOBS) if self._rows(_JOBS_THERE) else []
 
 
 RIGHTS_OF: LiteralString = """
