@@ -220,7 +220,7 @@ _STATE = (
     "SELECT roleid, member, admin_option FROM pg_auth_members ORDER BY 1, 2",
     "SELECT defaclrole, defaclnamespace, defaclobjtype, defaclacl::text FROM pg_default_acl ORDER BY 1, 2, 3",
     "SELECT oid, relowner, relacl::text FROM pg_class WHERE relkind IN ('r', 'S', 'v', 'm') ORDER BY 1",
-    "SELECT r.*, shobj_description(oid, 'pg_authid') FROM pg_roles r ORDER BY rolname",
+    "SELECT r::text, shobj_description(oid, 'pg_authid') FROM pg_roles r ORDER BY rolname",
     "SELECT datname, datdba, datacl::text FROM pg_database ORDER BY 1",
 )
 
