@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from keyturn.core.consumer import Delivery
-from keyturn.core.errors import Corrupt, Disabled, NotAvailable, NotFound, Unavailable, Unsupported
+from keyturn.core.errors import (
+    AdapterError,
+    Corrupt,
+    Disabled,
+    FenceLost,
+    NotAvailable,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
 from keyturn.core.rotator import Answer, Probe, Releases
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version
@@ -129,9 +138,18 @@ class Effects:
         assert target is not None
         bundle = self.bundle(target)
         views = parts.publish(bundle)
+        failed: list[AdapterError] = []
         for consumer in parts.consumers:
-            consumer.deliver(Delivery(parts.name, target.version, bundle, self._log.fence(intent), views))
-            self._log.append(Sent(rotation.id, consumer.name, target.version, intent))
+            try:
+                consumer.deliver(Delivery(parts.name, target.version, bundle, self._log.fence(intent), views))
+            except FenceLost:
+                raise
+            except AdapterError as error:  # one that takes nothing must not keep the others on what is left
+                failed.append(error)
+            else:
+                self._log.append(Sent(rotation.id, consumer.name, target.version, intent))
+        if failed:
+            raise failed[0]
         return Done(rotation.id, step, intent)
 
     def _release(self, step: str, intent: int) -> Fact:

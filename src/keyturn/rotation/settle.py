@@ -226,6 +226,10 @@ class Settle:
 
     def _missing(self, picture: Picture) -> list[str]:
         version = self._target.version
+        rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == picture.consumer)
+        if not rule.reports:
+            waited, grace = self._waited(self._clock.now()), rule.grace_ms / 1000
+            return [f"{rule.name}: cannot report, waited for {waited:.1f} of {grace:g} s"] if waited < grace else []
         lines = [_instance(picture.consumer, one) for one in picture.instances if not one.runs_on(version)]
         if not picture.complete:
             count = sum(not one.drained for one in picture.instances)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keyturn.core.clock import parse_rfc3339
+from keyturn.core.consumer import Delivery
 from keyturn.core.errors import Denied, Incomplete, Refused, RolledBack, Unavailable
 from keyturn.core.rotator import Answer, Probe
 from keyturn.core.secret import Bundle
@@ -14,7 +15,7 @@ from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction
 from keyturn.rotation.log import Watching
 from keyturn.testing.bench import NAME, Bench
-from keyturn.testing.fake_consumer import FakeConsumer
+from keyturn.testing.fake_consumer import FakeConsumer, FakeInstance
 from keyturn.testing.fake_target import FakeRotator
 
 
@@ -82,12 +83,14 @@ def test_a_session_of_somebody_undeclared_holds_the_rotation(bench: Bench) -> No
     assert current is not None
     session = bench.target.log_in(bench.store.read(NAME, current.version), application="a report script")
     bench.policy = replace(bench.policy, deadline=0.1)
-    outcome = bench.rotate(patience=0.4)
-    assert outcome.status == "waiting"
+    stop_after(bench, "rotation.held")
+    outcome = bench.rotate()
+    assert outcome.status == "interrupted"
     held = [record.data for record in bench.journal.read(NAME) if record.kind == "rotation.held"]
     assert [one["undeclared"] for one in held] == [True]
     assert any("a report script" in line for line in outcome.holdouts)
     bench.target.log_out(session)
+    bench.stopping = lambda: False
     assert bench.engine().advance(20).status == "closed"
 
 
@@ -526,3 +529,39 @@ def test_a_stop_request_at_any_moment_leaves_a_rotation_that_goes_on(bench: Benc
         assert bench.engine().advance(20).status == "closed"
     assert bench.failures() == []
     assert len(bench.alive()) == 1
+
+
+class Full(FakeConsumer):
+    """A consumer whose disk is full while `full`."""
+
+    full = True
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Not now."""
+        if self.full:
+            raise Denied("no room")
+        super().deliver(delivery)
+
+
+def test_one_consumer_that_takes_nothing_does_not_keep_the_others_waiting(bench: Bench) -> None:
+    """All are delivered to; then the first failure is said, and the rotation goes on when it is mended."""
+    full = Full("full", [FakeInstance("lonely", bench.target)])
+    bench.consumers = (full, *bench.consumers)
+    outcome = bench.rotate(0.5)
+    assert (outcome.status, outcome.code) == ("waiting", "denied")
+    app = bench.consumers[1]
+    assert app.delivered(NAME) == bench.store.current(NAME)
+    full.full = False
+    assert bench.engine().advance(20).status == "closed"
+
+
+def test_a_consumer_that_cannot_report_is_waited_for_in_seconds(bench: Bench) -> None:
+    """While its grace is waited it is named with the seconds, and not at all when that is over."""
+    quiet = FakeConsumer("quiet", [])
+    quiet.reports, quiet.grace = False, 0.4
+    bench.consumers = (quiet,)
+    assert bench.rotate().status == "closed"
+    said = [line for heard in bench.heard if isinstance(heard, Watching) for line in heard.holdouts]
+    assert any(line.startswith("quiet: cannot report, waited for") and line.endswith("of 0.4 s") for line in said)
+    last = [heard for heard in bench.heard if isinstance(heard, Watching)][-1]
+    assert not any("quiet" in line for line in last.holdouts)
