@@ -11,7 +11,10 @@ from scripts.run_tests import ROOT
 CODE = "def double(x):\n    return x + x\n"
 TEST = "from keyturn_example import double\n\n\ndef test_double():\n    assert double(3) == 6\n"
 TEST_ID = "tests/unit/test_double.py::test_double"
-DIFF = """kills: {test}
+DIFF = """A bug.
+
+harm: wrong numbers
+kills: {test}
 
 --- a/src/keyturn_example.py
 +++ b/src/keyturn_example.py
@@ -40,10 +43,10 @@ def seed(checkout: Path, after: str, before: str = "x + x", test: str = TEST_ID)
     patch.write_text(DIFF.format(test=test, before=before, after=after))
 
 
-def mutants(checkout: Path) -> tuple[int, str, str]:
+def mutants(checkout: Path, *more: str) -> tuple[int, str, str]:
     """The exit status, the last line and all that was printed."""
     answer = subprocess.run(
-        [sys.executable, "-m", "scripts.mutants", "--root", str(checkout)],
+        [sys.executable, "-m", "scripts.mutants", "--root", str(checkout), *more],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -94,14 +97,45 @@ def test_a_test_that_fails_without_the_bug_kills_nothing(checkout: Path) -> None
     assert "does not pass without the bug" in said
 
 
-def test_a_bug_without_a_named_test_is_refused(checkout: Path) -> None:
-    """Every patch says which test must find it."""
+@pytest.mark.parametrize(("line", "missing"), [("kills: ", "line"), ("harm: ", "line"), ("A bug.\n\n", "sentence")])
+def test_a_bug_without_its_header_is_refused(checkout: Path, line: str, missing: str) -> None:
+    """Every patch says what it is, what it would do, and which test must find it."""
     seed(checkout, "x")
     patch = checkout / "tests/mutants/bug0.patch"
-    patch.write_text(patch.read_text().replace("kills:", "found by"))
+    patch.write_text(patch.read_text().replace(line, ""))
     status, _, said = mutants(checkout)
     assert status == 2
-    assert "bug0.patch needs one line" in said
+    assert f"bug0.patch needs {'one' if missing == 'line' else 'a'} {missing}" in said
+
+
+def test_a_test_that_cannot_be_set_up_has_found_nothing(checkout: Path) -> None:
+    """A fixture that fails is no verdict: a server that did not start would kill every bug."""
+    fixture = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef server():\n    assert double(3) == 6\n\n\n"
+    test = checkout / "tests/unit/test_double.py"
+    test.write_text(TEST.replace("\n\n\n", f"\n{fixture}", 1))
+    seed(checkout, "x")
+    status, last, said = mutants(checkout)
+    assert (status, last) == (1, "mutants=1 killed=0")
+    assert "no verdict" in said
+
+
+def test_a_name_that_no_bug_has_is_red(checkout: Path) -> None:
+    """Whoever mistypes a name is told."""
+    seed(checkout, "x")
+    status, last, said = mutants(checkout, "bug7")
+    assert (status, last) == (1, "mutants=0 killed=0")
+    assert "there is no tests/mutants/bug7.patch" in said
+
+
+def test_a_sample_is_always_the_same(checkout: Path) -> None:
+    """So many of those whose tests need no server, and how many there are is said."""
+    for _ in range(3):
+        seed(checkout, "x")
+    seed(checkout, "x", test=TEST_ID.replace("unit", "live"))
+    first, second = (mutants(checkout, "--sample", "2") for _ in range(2))
+    assert first[:2] == (0, "mutants=2 killed=2")
+    assert "2 of 4 mutants" in first[2]
+    assert sorted(first[2].splitlines()) == sorted(second[2].splitlines())
 
 
 def test_no_bug_at_all_is_red(checkout: Path) -> None:

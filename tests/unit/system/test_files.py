@@ -290,3 +290,23 @@ def test_kill_at_any_point_leaves_a_whole_file(tmp_path: Path) -> None:
         assert path.read_bytes() in {b"a" * 200_000, b"b" * 200_000}
     write_atomic(path, b"end")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the content is synced, then the file is renamed, then the directory is synced (fsync(2))."""
+    calls: list[tuple[str, int]] = []
+    sync, rename = os.fsync, os.rename
+
+    def synced(fd: int) -> None:
+        calls.append(("directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file", os.fstat(fd).st_size))
+        sync(fd)
+
+    def renamed(old: str, new: str, **directories: int) -> None:
+        calls.append(("rename", 0))
+        rename(old, new, **directories)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    write_atomic(tmp_path / "file", b"x" * 70_000)
+    assert [what for what, _ in calls] == ["file", "rename", "directory"]
+    assert calls[0][1] == 70_000
