@@ -68,7 +68,7 @@ def test_after_a_loss_the_first_effect_stands_above_what_was_sent_before(bench: 
     bench.on_record, bench.stopping = note, told.is_set
     bench.target.lost_replies = 2
     assert bench.rotate().status == "interrupted"
-    intents = [one.seq for one in bench.journal.read(NAME) if one.data.get("effect") == "apply"]
+    intents = [one.seq for one in bench.journal.read(NAME) if one.kind == "rotation.intended"]
     cut_tail(bench, bench.journal.head(NAME).seq - intents[-3])
     bench.engine().accept_gap("all after the first try was lost")
     bench.stopping = lambda: False

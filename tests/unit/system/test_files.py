@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,7 @@ def test_many_writers_of_one_name_leave_one_whole_file(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from keyturn.system.files import write_atomic
 path = Path(sys.argv[1])
@@ -310,3 +312,24 @@ def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, mo
     write_atomic(tmp_path / "file", b"x" * 70_000)
     assert [what for what, _ in calls] == ["file", "rename", "directory"]
     assert calls[0][1] == 70_000
+
+
+def test_a_switch_leaves_no_moment_without_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each single call there is a link of that name: whoever reads then finds the old target or the new one."""
+    link, seen = tmp_path / "link", []
+
+    def watched(call: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(*arguments: object, **options: object) -> None:
+            try:
+                call(*arguments, **options)
+            finally:
+                seen.append(link.readlink().name if link.is_symlink() else "nothing")
+
+        return wrapper
+
+    with Directory(tmp_path) as directory:
+        directory.point("link", "one")
+        for name in ("unlink", "symlink", "rename"):
+            monkeypatch.setattr(os, name, watched(getattr(os, name)))
+        directory.point("link", "two")
+    assert (set(seen), seen[-1]) == ({"one", "two"}, "two")
