@@ -3,7 +3,7 @@
 .PHONY: help setup demo test check crash mutants bench fuzz dist lock clean
 
 PYTHON := .venv/bin/python
-KILLS ?= 200
+KILLS ?= 10000
 MINUTES ?= 5
 
 help: ## list the commands
@@ -21,8 +21,9 @@ test: setup ## every suite with its time, then `suites run=... missing=name(reas
 check: setup ## every gate: style, types, imports, sizes, words, coverage
 	@$(PYTHON) -m scripts.gates
 
-crash: setup ## kill -9 at named points, KILLS=200 of them
-	@$(PYTHON) -m tests.crash.run --kills $(KILLS)
+crash: setup ## a rotation under every fault, KILLS=10000 of them at least; goes on where it was cut off, FRESH=1: anew
+	@$(PYTHON) -m tests.crash.run --kills $(KILLS) --state .cache/crash $(if $(FRESH),--fresh) --results tests/crash/results.json
+	@$(PYTHON) -m tests.crash.outcome
 
 mutants: setup ## seeded bugs, each of which one named test must find
 	@$(PYTHON) -m scripts.mutants

@@ -35,6 +35,7 @@ missing() {
   on_path ip || echo iproute2
   on_path unshare || echo util-linux
   on_path pgbouncer || echo pgbouncer
+  on_path strace || echo strace
   KEYTURN_PYTHON_QUIET=1 "$(dirname "$0")/python.sh" >/dev/null || echo python3-venv
 }
 

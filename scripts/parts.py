@@ -51,10 +51,20 @@ def network_namespace() -> bool:
     return subprocess.run(offline(["true"]), capture_output=True, check=False).returncode == 0
 
 
+def ptrace() -> bool:
+    """Whether a process may be traced here: strace is installed, and no container or kernel setting forbids it."""
+    if not command("strace"):
+        return False
+    return (
+        subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
 PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
     "postgresql-17": postgresql_17,
     "iproute2": lambda: command("ip"),
+    "ptrace": ptrace,
     "pgbouncer": lambda: command("pgbouncer"),
     "network-namespace": network_namespace,
 }

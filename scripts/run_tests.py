@@ -35,6 +35,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "postgres-17": ("postgresql-17",),
     "crash": ("postgresql",),
     "e2e": ("postgresql",),
+    "crash/test_syscalls.py": ("ptrace",),
     "e2e/test_demo.py": ("iproute2", "network-namespace"),
 }
 """What a suite needs of the machine, and what one file of it needs beyond that."""

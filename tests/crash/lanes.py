@@ -22,7 +22,7 @@ from tests.crash.faults.tail import LostTail
 from tests.crash.harness import Harness, load
 from tests.crash.ledger import Ledger
 
-PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="500ms", answer="1500ms")
+PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s")
 WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256"
 """For the load: its log-ins shall cost the server an authentication and little else."""
 
@@ -142,10 +142,18 @@ ENDLESS = ("points", "anytime", "syscall-kills")
 """Lanes that go on until the run is over."""
 
 
+SHARES: Mapping[str, int] = MappingProxyType(
+    {"syscall-kills": 7, "points": 7, "anytime": 4, "syscall-errors": 3, "network": 3}
+)
+"""What a lane does in the short form, as a multiple: kills of our own process are the quickest."""
+
+
 def run(name: str, settings: Settings, shared: PostgresServer) -> None:
     """One lane, in a process of its own: set up, run, write down, tear down."""
     kept = settings.state / f"{name}.json"
     ledger = Ledger.read(kept)
+    if settings.quota is not None:
+        settings = replace(settings, quota=settings.quota * SHARES.get(name, 1))
     if ledger.finished:
         return
     with ExitStack() as stack:

@@ -148,9 +148,9 @@ class Points:
         key = (self.place.step, name)
         first = key not in self._polled
         self._polled.add(key)
-        self._enter("rotators")
         if first:
             return self.call("rotators" if name == "sample" else "consumers", name, function, *args, **kwargs)
+        self._enter("rotators")
         self._quiet += 1
         try:
             return function(*args, **kwargs)

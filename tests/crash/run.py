@@ -9,8 +9,10 @@ a violation.
 """
 
 import argparse
+import json
 import multiprocessing
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -20,14 +22,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from keyturn.testing.postgres_server import HBA, PostgresServer
-from tests.crash import table
+from tests.crash import outcome
 from tests.crash.faults import syscalls
 from tests.crash.lanes import ENDLESS, LANES, WITHOUT_TLS, Settings, run
 from tests.crash.ledger import Ledger
 
 TELL_EVERY = 10.0
 LOGINS_PER_KILL = 100
-SERIAL = ("server",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=float, default=0.02, help="seconds between log-ins of a load process")
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--results", type=Path, help="where the figures go as JSON")
     parser.add_argument("--fresh", action="store_true", help="forget what is kept in the state folder")
     parser.add_argument("--lane", action="append", choices=LANES, help="only this one; may be repeated")
     given = parser.parse_args(arguments)
@@ -50,13 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         postgres = stack.enter_context(PostgresServer(fsync=True, hba=(HBA, WITHOUT_TLS)))
         context = multiprocessing.get_context("fork")
         settings = Settings(given.seed, given.short, state, given.every, context.Event())
+        for ended_by in (signal.SIGINT, signal.SIGTERM):  # lanes end after their rotation, and the figures are kept
+            signal.signal(ended_by, lambda *_: settings.stop.set())
         tell(f"seed={given.seed} state={state}")
         names = [name for name in LANES if name in (given.lane or LANES)]
         missing = syscalls.denied()
         names = [name for name in names if not (missing and name.startswith("syscall"))]
         lanes = {name: context.Process(target=run, args=(name, settings, postgres), name=name) for name in names}
         watch(lanes, settings, given.kills, given.logins or LOGINS_PER_KILL * given.kills)
-        return conclude(lanes, state, missing)
+        return conclude(lanes, state, missing, given.results)
 
 
 def watch(lanes: Mapping[str, BaseProcess], settings: Settings, kills: int, logins: int) -> None:
@@ -91,29 +95,18 @@ def total(lanes: Mapping[str, BaseProcess], state: Path) -> Ledger:
     return Ledger.total(Ledger.read(state / f"{name}.json") for name in lanes)
 
 
-def conclude(lanes: Mapping[str, BaseProcess], state: Path, missing: str) -> int:
-    """Print the table and the figures; 1 with a violation or a lane that failed."""
+def conclude(lanes: Mapping[str, BaseProcess], state: Path, missing: str, results: Path | None) -> int:
+    """Print the table and the figures; 1 with a violation, a lane that failed, or a long form with an empty cell."""
     whole = total(lanes, state)
     broken = [name for name, lane in lanes.items() if lane.exitcode]
     whole.violations += [f"the lane {name} ended with {lanes[name].exitcode}" for name in broken]
     for violation in whole.violations:
         tell(f"violation: {violation}")
-    faults = tuple(sorted({key.split("|")[2] for key in whole.cells}))
-    width = max((len(fault) for fault in faults), default=0) + 2
-    print(f"{'':24}" + "".join(f"{fault:>{width}}" for fault in faults))
-    for step, phase, line in table.rows(whole.cells, faults):
-        print(f"{step:15} {phase:8}" + "".join(f"{count:>{width}}" for count in line))
-    empty = table.empty(whole.cells, faults)
-    skipped = ",".join(
-        f"{n}({why.removeprefix('skipped ')})" for why, n in whole.calls.items() if why.startswith("skipped")
-    )
-    print(
-        f"cells={len(whole.cells)} empty={len(empty)} rotations={whole.rotations} slowest_recovery={whole.slowest:.1f}s"
-    )
-    print(f"syscalls={whole.calls['found']} injected={whole.calls['injected']} skipped={skipped or 0}")
-    if missing:
-        print(f"missing=crash-syscalls({missing})")
-    print(f"kills={whole.kills} violations={len(whole.violations)} logins={whole.logins}")
+    figures = outcome.figures(whole, missing)
+    if results is not None:
+        results.write_text(json.dumps(figures, indent=1) + "\n")
+    for line in outcome.lines(figures):
+        print(line)
     return 1 if whole.violations else 0
 
 

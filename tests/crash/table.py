@@ -17,22 +17,37 @@ TARGET = frozenset(
 )
 """Steps that talk to the target."""
 
+RANDOM, SYSCALLS = "killed at random", frozenset({"syscall killed", "syscall failed"})
 EFFECTS = frozenset({"stage", "apply", "promote", "deliver", "disable:old", "retire:old"})
 """Steps with an intent: the others are announced by nothing."""
 
-SPEAKS = frozenset({"server killed", "request dropped", "reply dropped", "reset", "half-open", "worker stopped"})
-"""Faults that need a call to somebody else."""
+LINE = frozenset({"request dropped", "reply dropped", "reset", "half-open"})
+"""Faults of a line: they happen to a request, which is inside of what a step does."""
+
+OPENING = frozenset({"open", "begin", "claim"})
 
 
 def absent(step: str, phase: str, fault: str) -> str:
     """Why there can be nothing in a cell; empty where there can."""
-    if step in {"open", "begin", "claim"} and phase != "before":
-        return "one phase"
-    if fault in SPEAKS and step not in TARGET:
-        return "no call to the target"
-    if fault.startswith("syscall") and phase == "before" and step not in {*EFFECTS, "open", "begin", "claim"}:
-        return "nothing is written before a look"
-    return ""
+    quiet = phase == "before" and step not in EFFECTS | OPENING
+    rules = {
+        "opening has one phase": step in OPENING and phase != "before",
+        "no call to the target": fault in LINE | {"server killed"} and step not in TARGET,
+        "a request is inside": fault in LINE and phase != "inside",
+        "begins after the journal was read": step == "open" and fault not in {RANDOM, *SYSCALLS},
+        "begins with a look at consumers": fault == "server killed" and (step, phase) == ("settle", "before"),
+        "no call to anybody outside": fault == "worker stopped" and step in OPENING,
+        "nothing is written before a look": fault in SYSCALLS and quiet,
+        "no time passes there": fault == RANDOM and quiet,
+    }
+    return next((why for why, holds in rules.items() if holds), "")
+
+
+FAULTS = (
+    *("syscall killed", "syscall failed", "killed at a point", "killed at random", "server killed"),
+    *("request dropped", "reply dropped", "reset", "half-open", "worker stopped", "journal's tail cut"),
+)
+"""All of them, as the table shows them."""
 
 
 def rows(cells: Mapping[str, int], faults: tuple[str, ...]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -45,6 +60,11 @@ def rows(cells: Mapping[str, int], faults: tuple[str, ...]) -> Iterator[tuple[st
                 line.append(str(count) if count or not absent(step, phase, fault) else "n/a")
             if set(line) != {"n/a"}:
                 yield step, phase, tuple(line)
+
+
+def size(faults: tuple[str, ...]) -> int:
+    """How many cells can hold something."""
+    return len(empty({}, faults))
 
 
 def empty(cells: Mapping[str, int], faults: tuple[str, ...]) -> list[str]:

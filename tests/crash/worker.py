@@ -209,6 +209,8 @@ def recoverable(assembly: Assembly) -> str:
     usable = (version for version in store.versions(SECRET_NAME) if version.state in {"pending", "current", "previous"})
     kept: list[Bundle] = [store.read(SECRET_NAME, version.id) for version in usable]
     rotation = assembly.engine(SECRET_NAME).state().rotation
+    if rotation is None or "apply" not in rotation.intended:
+        return ""  # only the current credential can be alive, and that is tried at every start
     candidate = assembly.escrow.unseal(rotation.plan.attempt) if rotation else None
     kept += [candidate] if candidate is not None else []
     for slot in rotator.slots:

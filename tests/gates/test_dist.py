@@ -29,6 +29,7 @@ def test_archives_hold_the_product_only(archives: tuple[dict[str, Path], dict[st
         assert dist.strangers(path) == []
     wheel = next(path for path in archives[0].values() if path.suffix == ".whl")
     assert "keyturn/py.typed" in dist.contents(wheel)
+    assert not [name for name in dist.contents(wheel) if "crash" in name or "/points" in name]
 
 
 def test_a_stranger_in_an_archive_is_found(tmp_path: Path) -> None:

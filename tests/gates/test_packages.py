@@ -34,6 +34,7 @@ esac
 case " $* " in *" iproute2 "*) cp "$0" "$root/usr/sbin/ip" ;; esac
 case " $* " in *" util-linux "*) cp "$0" "$root/usr/sbin/unshare" ;; esac
 case " $* " in *" pgbouncer "*) cp "$0" "$root/usr/sbin/pgbouncer" ;; esac
+case " $* " in *" strace "*) cp "$0" "$root/usr/sbin/strace" ;; esac
 """
 
 DPKG = """#!/bin/sh
@@ -144,14 +145,14 @@ def ended() -> Iterator[Callable[[Run, int], int]]:
 def test_missing_packages_are_named_and_nothing_is_changed(machine: Machine) -> None:
     """With --missing the script prints the Debian packages, one per line, and installs none."""
     answer = machine.run("--missing")
-    assert answer.stdout.split() == ["postgresql", "iproute2", "util-linux", "pgbouncer"]
+    assert answer.stdout.split() == ["postgresql", "iproute2", "util-linux", "pgbouncer", "strace"]
     assert machine.log() == ""
 
 
 def test_without_a_terminal_it_goes_on_by_itself(machine: Machine) -> None:
     """Where nobody can be asked, what is missing is installed and a second run finds nothing to do."""
     assert machine.run().returncode == 0
-    assert "install --no-install-recommends --no-upgrade postgresql iproute2 util-linux pgbouncer" in machine.log()
+    assert "install --no-install-recommends --no-upgrade postgresql iproute2 util-linux pgbouncer strace" in machine.log()
     before = machine.log()
     assert machine.run().returncode == 0
     assert machine.log() == before
@@ -246,7 +247,7 @@ def test_a_repair_keeps_what_somebody_wrote_in_between(machine: Machine, ended: 
 def test_a_failing_apt_get_is_named_and_leaves_nothing(machine: Machine) -> None:
     """When the installation fails, the script says what is still missing and the policy is gone again."""
     answer = machine.run(BROKEN="1")
-    assert "still missing: postgresql iproute2 util-linux pgbouncer" in answer.stderr
+    assert "still missing: postgresql iproute2 util-linux pgbouncer strace" in answer.stderr
     assert not machine.policy.exists()
     assert machine.remnants() == []
 
@@ -270,5 +271,5 @@ def test_an_ordinary_user_is_told_and_nothing_is_tried(machine: Machine) -> None
     machine.user(1000)
     answer = machine.run(YES="1")
     assert answer.returncode == 0
-    assert "apt-get install postgresql iproute2 util-linux pgbouncer" in answer.stderr
+    assert "apt-get install postgresql iproute2 util-linux pgbouncer strace" in answer.stderr
     assert machine.log() == ""

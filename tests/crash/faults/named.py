@@ -8,7 +8,7 @@ from tests.crash.points import Place
 from tests.crash.worker import Orders, Told
 
 KILL = "killed at a point"
-KILLS_PER_ROTATION = 10
+KILLS_PER_ROTATION = 24
 
 
 def schedule(points: list[str], kills: int, seed: int) -> Iterator[list[str]]:
