@@ -168,7 +168,7 @@ class Installation:
         """The manifest, read anew."""
         return load(self.manifest_path)
 
-    def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part, **more: Any) -> Assembly:  # noqa: ANN401
+    def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part, **more: Any) -> Assembly:  # noqa: ANN401 - as Assembly takes them
         """A fresh assembly on this installation, as a new process would make it; `more` is its options."""
         return Assembly(self.manifest(), around=around, **more)
 
