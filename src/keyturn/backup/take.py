@@ -24,6 +24,7 @@ from keyturn.backup.archive import (
     write,
 )
 from keyturn.core.clock import rfc3339
+from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
 from keyturn.manifest.kinds.local import Options
 from keyturn.stores.local import Where
@@ -84,6 +85,6 @@ def take(assembly: Assembly, path: Path) -> Taken:
     )
     digest = write(path, Archive(index, members))
     data = {"file": path.name, "sha256": digest, "stores": list(stores)}
-    assembly.journal.append(SYSTEM, assembly.journal.head(SYSTEM).seq, Event(TAKEN, data))
+    note(assembly.journal, SYSTEM, Event(TAKEN, data))
     elsewhere = tuple(name for name in assembly.manifest.stores if name not in stores)
     return Taken(index, sum(map(len, members.values())), digest, elsewhere)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyturn.checks.slots import Exposed, Ways
-from keyturn.core.errors import Conflict, KeyturnError, NotFound, Refused
+from keyturn.core.errors import KeyturnError, NotFound, Refused
 from keyturn.core.secret import SecretValue
-from keyturn.journal.record import SYSTEM, Event, Journal
+from keyturn.journal.noting import note
+from keyturn.journal.record import SYSTEM, Event
 from keyturn.manifest.kinds.local import Options
 from keyturn.stores.local import Keyring, LocalVault, Where
 from keyturn.stores.local.declared import place
@@ -27,7 +28,6 @@ ADDING, ADDED = "vault.slot_adding", "vault.slot_added"
 REMOVING, REMOVED = "vault.slot_removing", "vault.slot_removed"
 RECOVERING, RECOVERED = "vault.recovering", "vault.recovered"
 _LOCK = ".vault-slots.lock"  # no secret's name begins with a dot
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +96,10 @@ def add(assembly: Assembly, name: str, kind: str, admit: Callable[[Keyring], boo
     with _changing(assembly):
         keyrings = _keyrings(opened(assembly))
         data = {"slot": name, "kind": kind, "vaults": list(keyrings)}
-        _note(assembly.journal, Event(ADDING, data))
+        note(assembly.journal, SYSTEM, Event(ADDING, data))
         for keyring in keyrings.values():
             admit(keyring)
-        _note(assembly.journal, Event(ADDED, data))
+        note(assembly.journal, SYSTEM, Event(ADDED, data))
     return tuple(keyrings)
 
 
@@ -118,10 +118,14 @@ def remove(assembly: Assembly, name: str) -> Removed:
         held = {vault: names.names() for vault, names in vaults.items()}
         removed = Removed(name, tuple(vaults), _exposed(assembly, held), held[OWN])
         data = {"slot": name, "vaults": list(vaults)}
-        _note(assembly.journal, Event(REMOVING, data))
+        note(assembly.journal, SYSTEM, Event(REMOVING, data))
         for keyring in keyrings.values():
             keyring.remove(name)
-        _note(assembly.journal, Event(REMOVED, {**data, "exposed": list(removed.exposed), "own": list(removed.own)}))
+        note(
+            assembly.journal,
+            SYSTEM,
+            Event(REMOVED, {**data, "exposed": list(removed.exposed), "own": list(removed.own)}),
+        )
     return removed
 
 
@@ -138,7 +142,7 @@ def recover(assembly: Assembly, kind: str, typed: SecretValue) -> tuple[str, ...
     with _changing(assembly):
         known = places(assembly)
         data = {"kind": kind, "vaults": list(known), "key_file": str(assembly.state.key_file)}
-        _note(assembly.journal, Event(RECOVERING, data))
+        note(assembly.journal, SYSTEM, Event(RECOVERING, data))
         for where in known.values():
             LocalVault.recover(
                 where.path,
@@ -148,7 +152,7 @@ def recover(assembly: Assembly, kind: str, typed: SecretValue) -> tuple[str, ...
                 vault_id=where.vault_id,
                 kind=kind,
             )
-        _note(assembly.journal, Event(RECOVERED, data))
+        note(assembly.journal, SYSTEM, Event(RECOVERED, data))
     return tuple(known)
 
 
@@ -185,16 +189,6 @@ def _exposed(assembly: Assembly, held: Mapping[str, tuple[str, ...]]) -> tuple[s
     }
     kept = [(vault, name) for vault, names in held.items() if vault != OWN for name in names]
     return tuple(sorted({declared.get(entry, entry[1]) for entry in kept}))
-
-
-def _note(journal: Journal, event: Event) -> None:
-    for _ in range(_TRIES - 1):
-        try:
-            journal.append(SYSTEM, journal.head(SYSTEM).seq, event)
-        except Conflict:
-            continue
-        return
-    journal.append(SYSTEM, journal.head(SYSTEM).seq, event)
 
 
 def seen(assembly: Assembly) -> Ways:

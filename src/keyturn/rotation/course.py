@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from keyturn.core.clock import Moment
 from keyturn.core.errors import Conflict, KeyturnError
+from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event, Journal, Record
 from keyturn.rotation.schedule import between, clock_step
 
@@ -47,7 +48,7 @@ def watch(journal: Journal, now: Moment) -> None:
 def accept(journal: Journal, step: float, reason: str) -> Record:
     """Write down that a person looked at the clock and found it right. Raises AdapterError."""
     event = Event(ACCEPTED, {"reason": reason, "step_ms": round(step * 1000)})
-    return journal.append(SYSTEM, journal.head(SYSTEM).seq, event)
+    return note(journal, SYSTEM, event)
 
 
 def _marks(system: Iterable[Record], now: Moment) -> list[Moment]:

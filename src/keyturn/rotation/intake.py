@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keyturn.core.errors import Conflict, Corrupt
+from keyturn.core.errors import Corrupt
 from keyturn.core.ids import uuid7
 from keyturn.core.secret import Bundle
 from keyturn.core.store import Store
+from keyturn.journal.noting import note
 from keyturn.journal.record import Event, Journal
 from keyturn.system.locks import FileLock
-
-TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +45,21 @@ def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundl
     with FileLock(lock):
         journal.read(name)  # a chain that does not hold is said before anything is changed
         was = store.current(entry)
-        _note(journal, name, Event("secret.imported", {"attempt": attempt, "how": how, "fields": sorted(bundle)}))
+        note(journal, name, Event("secret.imported", {"attempt": attempt, "how": how, "fields": sorted(bundle)}))
         version = store.stage(entry, bundle, attempt)
         if store.read(entry, version) != bundle:
             raise Corrupt(f"the store gave back other bytes than were staged as {version}", "keyturn doctor")
         made = {"rotation": "", "attempt": attempt, "version": version, "slot": ""}
-        _note(journal, name, Event("version.staged", made))
+        note(journal, name, Event("version.staged", made))
         current = store.promote(entry, attempt, was)
-        _note(journal, name, Event("version.promoted", {**made, "version": current, "was": was}))
+        note(journal, name, Event("version.promoted", {**made, "version": current, "was": was}))
     return Taken(current, was)
 
 
 def note_access(journal: Journal, name: str, data: dict[str, Any]) -> None:
     """Write down that somebody is about to see a value. Raises AdapterError: then nobody may."""
     journal.read(name)
-    _note(journal, name, Event("access.read", data))
+    note(journal, name, Event("access.read", data))
 
 
 def note_adoption(journal: Journal, name: str, data: dict[str, Any]) -> bool:
@@ -68,7 +67,7 @@ def note_adoption(journal: Journal, name: str, data: dict[str, Any]) -> bool:
     last = next((one for one in reversed(journal.read(name)) if one.kind == "secret.adopted"), None)
     if last is not None and dict(last.data) == data:
         return False
-    _note(journal, name, Event("secret.adopted", data))
+    note(journal, name, Event("secret.adopted", data))
     return True
 
 
@@ -78,13 +77,3 @@ def adopted_from(journal: Journal, name: str) -> tuple[str, ...]:
         if record.kind == "secret.adopted":
             return tuple(record.data.get("existing", ()))
     return ()
-
-
-def _note(journal: Journal, name: str, event: Event) -> None:
-    for _ in range(TRIES - 1):
-        try:
-            journal.append(name, journal.head(name).seq, event)
-        except Conflict:
-            continue
-        return
-    journal.append(name, journal.head(name).seq, event)
