@@ -20,7 +20,7 @@ def _remembered(vault: LocalVault) -> str:
     """Read the former version of `database` until the vault remembers it; the version."""
     version = vault.versions("database")[0].id
     until = time.monotonic() + PATIENCE
-    while vault._kept.find("database", version) is None:
+    while vault.file.kept.find("database", version) is None:
         assert time.monotonic() < until
         vault.read("database", version)
     return version
@@ -65,6 +65,46 @@ def test_a_change_of_the_file_is_seen_by_the_next_read(change: str, place: Place
         vault.read("database", version)
 
 
+def _verified(vault: LocalVault) -> None:
+    """Ask until what was verified is remembered."""
+    until = time.monotonic() + PATIENCE
+    while vault.file.kept.content(vault.file.kept.look()) is None:
+        assert time.monotonic() < until
+        vault.current("database")
+
+
+@pytest.mark.parametrize("change", [name for name in CHANGES if name not in {"retired", "flipped"}])
+def test_a_change_of_the_file_is_seen_by_the_next_question(change: str, place: Place) -> None:
+    """What was verified before counts for nothing once the file was touched, whatever is asked."""
+    vault = place.open()
+    _verified(vault)
+    act, refusal = CHANGES[change]
+    act(place)
+    for ask in (vault.current, vault.versions):
+        with pytest.raises(refusal):
+            ask("database")
+
+
+def test_what_another_process_wrote_is_seen_by_the_next_question(place: Place) -> None:
+    """A version that was made elsewhere is there at once."""
+    vault = place.open()
+    _verified(vault)
+    before = vault.versions("database")
+    stage(place.open(), "database", "a9", "x")
+    assert len(vault.versions("database")) == len(before) + 1
+
+
+def test_an_anchor_that_became_newer_is_seen_by_the_next_read(place: Place) -> None:
+    """A vault that nobody touched is refused once its anchor says that it is old."""
+    vault = place.open()
+    version = _remembered(vault)
+    _verified(vault)
+    place.anchor.write_bytes(place.anchor.read_bytes().replace(b'"seq": ', b'"seq": 1'))
+    for ask in (lambda: vault.read("database", version), lambda: vault.current("database")):
+        with pytest.raises(RolledBack):
+            ask()
+
+
 def test_what_is_remembered_is_the_same_content(place: Place) -> None:
     """An unchanged file gives the same bundle; a change elsewhere in it makes the vault read anew."""
     vault = place.open()
@@ -99,7 +139,7 @@ def test_only_so_much_is_remembered(place: Place) -> None:
     """Beyond 256 bundles it begins anew; of what was read before a change nothing is kept."""
     vault = place.open()
     version = _remembered(vault)
-    kept, bundle = vault._kept, vault.read("database", version)
+    kept, bundle = vault.file.kept, vault.read("database", version)
     for number in range(MOST):
         kept.keep(kept.look(), "many", str(number), bundle)
     assert kept.find("database", version) is None

@@ -1,9 +1,9 @@
-"""What was read from a vault whose file has not changed since: given again without opening it.
+"""What was read from a vault whose files have not changed since: given again without reading it anew.
 
 A version's content never changes, and everything that could make it unreadable (retired, re-keyed, tampered
-with, put back from a copy, opened to others) changes what the directory says of the file. Two changes within one
-tick of the kernel's clock may leave the same times, so a file counts as unchanged only if it had been left
-alone for a while when it was read.
+with, put back from a copy, opened to others) changes what the directory says of the vault or its anchor. Two
+changes within one tick of the kernel's clock may leave the same times, so a file counts as unchanged only if
+it had been left alone for a while when it was read.
 """
 
 import os
@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from keyturn.core.secret import Bundle
+from keyturn.stores.local.database import Content
 
 REST_NS = 100_000_000
-"""Nanoseconds that a file must have been left alone; a tick is at most ten million."""
+"""Nanoseconds that the files must have been left alone; a tick is at most ten million."""
 
 MOST = 256
 """How many bundles are kept at most."""
@@ -22,28 +23,53 @@ Look = tuple[int, ...]
 
 
 class Kept:
-    """The bundles that were read from one file since it changed last.
+    """What was verified, and the bundles that were read, since the files changed last.
 
     Args:
-        path: the vault file.
+        paths: the vault file, and what else says whether it may be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = str(path)
-        self._known: tuple[Look, dict[tuple[str, str], Bundle]] = ((), {})
+    def __init__(self, *paths: Path) -> None:
+        self._paths = tuple(map(str, paths))
+        self._content: tuple[Look, Content | None] = ((), None)
+        self._bundles: tuple[Look, dict[tuple[str, str], Bundle]] = ((), {})
 
     def look(self) -> Look:
-        """The file as its directory knows it: which one, whose, mode, size and times; empty when it is not there."""
+        """The files as their directories know them: which, whose, mode, size and times; empty when one is missing."""
         try:
-            seen = os.lstat(self._path)
+            seen = [os.lstat(path) for path in self._paths]
         except OSError:
             return ()
-        times = (seen.st_mtime_ns, seen.st_ctime_ns)
-        return (*times, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mode, seen.st_uid)
+        return (
+            max(time for one in seen for time in (one.st_mtime_ns, one.st_ctime_ns)),
+            *(
+                number
+                for one in seen
+                for number in (
+                    one.st_mtime_ns,
+                    one.st_ctime_ns,
+                    one.st_dev,
+                    one.st_ino,
+                    one.st_size,
+                    one.st_mode,
+                    one.st_uid,
+                )
+            ),
+        )
+
+    def content(self, look: Look) -> Content | None:
+        """What was verified, if the files looked like this then."""
+        then, content = self._content
+        return content if look == then else None
+
+    def keep_content(self, look: Look, content: Content) -> None:
+        """Keep what was verified under a lock that was held before the look, and still is."""
+        if _rested(look):
+            self._content = (look, content)
 
     def find(self, name: str, version: str) -> Bundle | None:
-        """The content of that version, if it was read since the file changed last."""
-        look, bundles = self._known
+        """The content of that version, if it was read since the files changed last."""
+        look, bundles = self._bundles
         bundle = bundles.get((name, version))
         return bundle if bundle is not None and self.look() == look else None
 
@@ -56,10 +82,14 @@ class Kept:
             version: its version.
             bundle: the content of that.
         """
-        if not before or self.look() != before or time.time_ns() - max(before[:2]) < REST_NS:
+        if not _rested(before) or self.look() != before:
             return
-        look, bundles = self._known
+        look, bundles = self._bundles
         if look != before or len(bundles) >= MOST:
             bundles = {}
         bundles[name, version] = bundle
-        self._known = (before, bundles)
+        self._bundles = (before, bundles)
+
+
+def _rested(look: Look) -> bool:
+    return bool(look) and time.time_ns() - look[0] >= REST_NS

@@ -11,7 +11,6 @@ from keyturn.core.secret import Bundle, SecretValue, check_name
 from keyturn.core.version import Version, VersionState
 from keyturn.stores.local import opening
 from keyturn.stores.local.database import Head
-from keyturn.stores.local.kept import Kept
 from keyturn.stores.local.opening import Where
 from keyturn.stores.local.slots import RECOVERY
 from keyturn.stores.local.vault_file import VaultFile
@@ -43,7 +42,6 @@ class LocalVault:
     def __init__(self, file: VaultFile, now: Callable[[], datetime] = utc_now) -> None:
         self.file = file
         self._now = now
-        self._kept = Kept(file.path)
 
     @classmethod
     def create(
@@ -130,16 +128,16 @@ class LocalVault:
 
         From a file that has not changed since it was read last, the same content is given again (`kept`).
         """
-        kept = self._kept.find(name, version)
+        kept = self.file.kept.find(name, version)
         if kept is not None:
             return kept
-        before = self._kept.look()
+        before = self.file.kept.look()
         with self.file.reading() as transaction:
             head = _version(_of(transaction.heads, name), name, version)
             if head.state == VersionState.RETIRED:
                 raise Disabled(f"version {version} of {name!r} is retired")
             bundle = transaction.content(head)
-            self._kept.keep(before, name, version, bundle)
+            self.file.kept.keep(before, name, version, bundle)
         return bundle
 
     def current(self, name: str) -> str | None:

@@ -22,6 +22,7 @@ from keyturn.stores.local.database import (
     record,
     typed_sqlite,
 )
+from keyturn.stores.local.kept import Kept
 from keyturn.stores.local.sealing import VaultKey
 from keyturn.stores.local.slots import MAX_SLOTS, Slot, Way, make_slot, rewrapped
 from keyturn.system.files import typed_errors
@@ -134,6 +135,8 @@ class VaultFile:
         self.path = path
         self.anchor = anchor
         self.slot = slot
+        self.kept = Kept(path, anchor)
+        """What was read since the files changed last."""
         self.busy = BUSY_SECONDS
         """Seconds to wait for another process that writes."""
         self._key = key
@@ -161,9 +164,18 @@ class VaultFile:
         anchored = read_anchor(self.anchor)  # before the snapshot: the vault may only be newer
         with connected(self.path, self.busy) as database:
             database.execute("BEGIN")
+            yield Transaction(database, self._read(database, anchored), self._key)
+
+    def _read(self, database: sqlite3.Connection, anchored: Anchored) -> Content:
+        """The verified content; that of the last reading where nothing was touched since."""
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on nobody commits
+        look = self.kept.look()
+        content = self.kept.content(look)
+        if content is None:
             content = self._verified(database, anchored)
             self._judge(anchored, content.mark, settled=False)
-            yield Transaction(database, content, self._key)
+            self.kept.keep_content(look, content)
+        return content
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
