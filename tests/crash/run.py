@@ -107,7 +107,8 @@ def conclude(lanes: Mapping[str, BaseProcess], state: Path, missing: str, result
         results.write_text(json.dumps(figures, indent=1) + "\n")
     for line in outcome.lines(figures):
         print(line)
-    return 1 if whole.violations else 0
+    unmet = results is not None and not figures["complete"]
+    return 1 if whole.violations or unmet else 0
 
 
 def tell(line: str) -> None:
