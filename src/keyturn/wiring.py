@@ -21,12 +21,14 @@ from keyturn.core.store import Escrow, Store
 from keyturn.journal.checkpoint import pin_of
 from keyturn.journal.record import SYSTEM, Event, Journal
 from keyturn.journal.sqlite import SqliteJournal
+from keyturn.manifest.kinds.local import Options as Local
 from keyturn.manifest.model import Manifest
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
 from keyturn.rotation.parts import Parts, Policy, minimum_overlap
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
+from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
 
 KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
@@ -198,6 +200,12 @@ class Assembly:
             raise Corrupt("the journal does not say which vault is Keyturn's own", "keyturn audit verify")
         path = self.state.self_vault
         return Where(path, self.state.anchor(path), pinned[-1])
+
+    @property
+    def local_vaults(self) -> dict[str, Where]:
+        """Where each declared store that is a local vault lies, by its name; none is opened."""
+        tables = self.manifest.stores.items()
+        return {name: place(table, self.state.directory) for name, table in tables if isinstance(table, Local)}
 
     @cached_property
     def escrow(self) -> Escrow:

@@ -6,7 +6,6 @@ journal, and the checkpoints that were sent elsewhere.
 
 import hashlib
 import io
-import json
 import re
 import tarfile
 from collections.abc import Mapping
@@ -14,17 +13,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from keyturn.core import strict_json
 from keyturn.core.errors import Conflict, Corrupt, NotFound
 from keyturn.core.secret import check_name
 from keyturn.system.files import Directory, read_file
 
-SCHEMA = "keyturn-backup/1"
+SCHEMA = "keyturn/backup/1"
 INDEX, MANIFEST, JOURNAL, SELF_VAULT = "index.json", "keyturn.toml", "journal.db", "state-vault.db"
 SELF_ANCHOR = "state-vault.anchor"
 LIMIT = 4 * 1024**3
 """Bytes of the largest file that is read as a backup."""
 
 _MEMBER = re.compile(r"(?:stores/)?[a-z][a-z0-9-]{0,62}\.(?:db|anchor|toml)\Z")
+_TEXTS = dict.fromkeys(("schema", "time", "keyturn", "service", "environment", "self_vault"), str)
+_SHAPE = {**_TEXTS, "vaults": dict, "files": dict}
 _DAMAGED = "take another backup; this one cannot be trusted"
 
 
@@ -101,7 +103,7 @@ def _packed(archive: Archive) -> bytes:
     index = {"schema": SCHEMA, **asdict(archive.index), "files": files}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in ((INDEX, json.dumps(index, sort_keys=True).encode() + b"\n"), *archive.members.items()):
+        for name, content in ((INDEX, strict_json.dump(index)), *archive.members.items()):
             header = tarfile.TarInfo(name)
             header.size, header.mode = len(content), 0o600
             tar.addfile(header, io.BytesIO(content))
@@ -125,12 +127,10 @@ def _members(path: Path, content: bytes) -> dict[str, bytes]:
 
 def _index(path: Path, content: bytes) -> tuple[Index, Mapping[str, Any]]:
     try:
-        fields = json.loads(content)
-        schema, files = fields.pop("schema"), fields.pop("files")
-        index = Index(**fields)
-        named = dict(files)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        schema = ""
-    if schema != SCHEMA:
+        fields = strict_json.exactly(strict_json.load(content), _SHAPE)
+    except ValueError:
+        fields = {"schema": ""}
+    if fields.pop("schema") != SCHEMA:
         raise Corrupt(f"{path} is not a backup of Keyturn, or of a newer one", _DAMAGED)
-    return index, named
+    files = fields.pop("files")
+    return Index(**fields), files

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from keyturn.backup.archive import JOURNAL, MANIFEST, SELF_ANCHOR, SELF_VAULT, Archive, member, store_member
-from keyturn.backup.take import local_stores
 from keyturn.core.errors import Conflict, NotFound, Refused, TooLarge
 from keyturn.core.secret import SecretValue
 from keyturn.manifest import Manifest, load
@@ -46,7 +45,7 @@ def planned(archive: Archive, assembly: Assembly) -> Plan:
         )
     own = Where(state.self_vault, state.anchor(state.self_vault), index.self_vault)
     files = {SELF_VAULT: own.path, SELF_ANCHOR: own.anchor}
-    stores = local_stores(assembly)
+    stores = assembly.local_vaults
     for name, where in stores.items():
         if index.vaults.get(name) != where.vault_id:
             raise Refused(

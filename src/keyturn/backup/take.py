@@ -26,9 +26,6 @@ from keyturn.backup.archive import (
 from keyturn.core.clock import rfc3339
 from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
-from keyturn.manifest.kinds.local import Options
-from keyturn.stores.local import Where
-from keyturn.stores.local.declared import place
 from keyturn.system.files import OPEN_TO_OTHERS, read_file
 from keyturn.system.sqlite import images
 from keyturn.wiring import Assembly
@@ -49,14 +46,6 @@ class Taken:
     """Stores that are not in it, because they are not files of this host."""
 
 
-def local_stores(assembly: Assembly) -> dict[str, Where]:
-    """Where each declared store that is a local vault lies."""
-    tables = assembly.manifest.stores
-    return {
-        name: place(table, assembly.state.directory) for name, table in tables.items() if isinstance(table, Options)
-    }
-
-
 def take(assembly: Assembly, path: Path) -> Taken:
     """Write all of Keyturn's own state to `path`.
 
@@ -64,7 +53,7 @@ def take(assembly: Assembly, path: Path) -> Taken:
         Conflict: something has that name.
         AdapterError: something cannot be read, or the file not be written.
     """
-    stores = local_stores(assembly)
+    stores = assembly.local_vaults
     own = assembly.self_vault_place
     members = {MANIFEST: read_file(assembly.manifest.path, _TEXT)}
     vaults = {SELF_VAULT: own.path, **{store_member(name, "db"): where.path for name, where in stores.items()}}

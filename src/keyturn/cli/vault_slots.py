@@ -15,9 +15,7 @@ from keyturn.core.errors import KeyturnError, NotFound, Refused
 from keyturn.core.secret import SecretValue
 from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
-from keyturn.manifest.kinds.local import Options
 from keyturn.stores.local import Keyring, LocalVault, Where
-from keyturn.stores.local.declared import place
 from keyturn.stores.local.keyring import SlotLook
 from keyturn.system.files import make_directory
 from keyturn.system.locks import FileLock
@@ -51,9 +49,7 @@ class Removed:
 
 def places(assembly: Assembly) -> Mapping[str, Where]:
     """Each local vault by its name in the manifest, and Keyturn's own; none is opened."""
-    tables = assembly.manifest.stores.items()
-    declared = {name: place(table, assembly.state.directory) for name, table in tables if isinstance(table, Options)}
-    return {**declared, OWN: assembly.self_vault_place}
+    return {**assembly.local_vaults, OWN: assembly.self_vault_place}
 
 
 def opened(assembly: Assembly) -> Mapping[str, LocalVault]:
