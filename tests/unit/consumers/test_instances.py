@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from keyturn.consumers.application import Application
-from keyturn.consumers.application.instances import MAX_FILES
 from keyturn.core.clock import Moment, rfc3339
 from keyturn.core.consumer import Delivery, Grade, Instance, Rejection
 from keyturn.core.generation import Challenge
 from keyturn.core.proof import Acknowledgement
 from keyturn.core.secret import Bundle
 from keyturn.core.status import Proof, SecretStatus, Status
+from keyturn.system.inbox import MAX_FILES
 from keyturn.system.processes import Identity, this_process
 from tests.values import stands_in
 

@@ -7,17 +7,15 @@ from pathlib import Path
 
 from keyturn.core.clock import STEP_TOLERANCE
 from keyturn.core.consumer import Grade, Instance, Observation
-from keyturn.core.errors import AdapterError
 from keyturn.core.generation import Challenge
 from keyturn.core.proof import DRAINED, IN_USE, Acknowledgement
 from keyturn.core.secret import Bundle
 from keyturn.core.status import MAX_BYTES, SecretStatus, Status
 from keyturn.system.files import Directory
+from keyturn.system.inbox import SUFFIX, read_each
 from keyturn.system.processes import Identity, shown_gone
 
-MAX_FILES = 10_000
 SILENT_AFTER_INTERVALS = 3
-SUFFIX = ".json"
 _SAYS_NOTHING = SecretStatus(None, None, None, ())
 
 
@@ -29,17 +27,7 @@ def read_statuses(directory: Path) -> tuple[tuple[Status, ...], tuple[str, ...]]
         TooLarge: more than 10,000 files.
         Denied, Unavailable: it cannot be listed.
     """
-    statuses: list[Status] = []
-    notes: list[str] = []
-    with Directory(directory) as opened:
-        for name in opened.names(MAX_FILES):
-            if name.startswith(".") or not name.endswith(SUFFIX):
-                continue
-            try:
-                statuses.append(_status(name, opened.read(name, MAX_BYTES)))
-            except (AdapterError, ValueError) as error:
-                notes.append(f"{directory}/{name!a:.200} is no status file: {error}")
-    return tuple(statuses), tuple(notes)
+    return read_each(directory, _status, max_bytes=MAX_BYTES, what="status file")
 
 
 def _status(name: str, text: bytes) -> Status:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyturn.core.consumer import Grade, Instance, Observation
-from keyturn.core.errors import AdapterError
 from keyturn.core.run import MAX_BYTES, Outcome, Run
 from keyturn.core.secret import Bundle
-from keyturn.system.files import Directory
+from keyturn.system.inbox import read_each
 from keyturn.system.processes import Identity, shown_gone
 
-MAX_FILES = 10_000
 KEPT_SUCCESSES = 100
 KEPT_GONE = 20
-SUFFIX = ".json"
 AWAITED = "waits for one successful run on the new version"
 
 
@@ -26,17 +23,7 @@ def read_runs(directory: Path) -> tuple[tuple[Run, ...], tuple[str, ...]]:
         TooLarge: more than 10,000 files.
         Denied, Unavailable: it cannot be listed.
     """
-    runs: list[Run] = []
-    notes: list[str] = []
-    with Directory(directory) as opened:
-        for name in opened.names(MAX_FILES):
-            if name.startswith(".") or not name.endswith(SUFFIX):
-                continue
-            try:
-                runs.append(_run(name, opened.read(name, MAX_BYTES)))
-            except (AdapterError, ValueError) as error:
-                notes.append(f"{directory}/{name!a:.200} is no run: {error}")
-    return tuple(runs), tuple(notes)
+    return read_each(directory, _run, max_bytes=MAX_BYTES, what="run")
 
 
 def _run(name: str, text: bytes) -> Run:
