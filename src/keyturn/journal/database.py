@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from keyturn.journal.chain import Row
 from keyturn.journal.place import check_directory, check_file
 from keyturn.journal.record import EMPTY, Head, Record, digest, parse
 from keyturn.system.files import write_atomic
+from keyturn.system.sqlite import Failure, failure_of
 
 Kept: TypeAlias = tuple[int, str, str, bytes]
 """A row of the projection: number and hash of its head, what made it, its content."""
@@ -52,16 +53,18 @@ LEFT JOIN projection AS kept ON kept.stream = names.stream
 ORDER BY names.stream"""
 _PROJECTED = _NAMES + _HEADS
 _SHAPE = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-_DISK = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}
-_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
-_MEANINGS: tuple[tuple[set[int], type[AdapterError], str, str], ...] = (
-    (_BUSY, Unavailable, "is locked by another process", "try again"),
-    ({sqlite3.SQLITE_FULL}, Unavailable, "has no room to grow", "free space on that filesystem, then go on"),
-    (_DISK, Unavailable, "cannot be used: the disk did not do as asked", "keyturn doctor, then start again"),
-    (_FORBIDDEN, Denied, "may not be written", "check its owner, mode and mount"),
-    ({sqlite3.SQLITE_CONSTRAINT}, Conflict, "refused a change of its records", "read it again"),
-)
+_MEANINGS: Mapping[Failure, tuple[type[AdapterError], str, str]] = {
+    Failure.BUSY: (Unavailable, "is locked by another process", "try again"),
+    Failure.FULL: (Unavailable, "has no room to grow", "free space on that filesystem, then go on"),
+    Failure.DISK: (
+        Unavailable,
+        "cannot be used: the disk did not do as asked",
+        "keyturn doctor, then start again",
+    ),
+    Failure.FORBIDDEN: (Denied, "may not be written", "check its owner, mode and mount"),
+    Failure.CONSTRAINT: (Conflict, "refused a change of its records", "read it again"),
+    Failure.DAMAGED: (Corrupt, "is damaged or not a journal", "restore it, then keyturn audit verify"),
+}
 
 
 def create(path: Path) -> None:
@@ -259,7 +262,7 @@ def undo(database: sqlite3.Connection) -> None:
 
 def is_disk_failure(error: sqlite3.Error) -> bool:
     """Whether the disk itself failed, so that nothing more may be written through this connection."""
-    return _code(error) in _DISK
+    return failure_of(error) is Failure.DISK
 
 
 def translate(error: sqlite3.Error, path: Path, *, committing: bool = False) -> AdapterError:
@@ -282,12 +285,5 @@ def translate(error: sqlite3.Error, path: Path, *, committing: bool = False) -> 
         return Unavailable(f"{path} is closed", "open the journal again")
     if committing and is_disk_failure(error):
         return OutcomeUnknown(f"the disk failed while {path} was written ({name})", "keyturn doctor, then start again")
-    for codes, kind, what, remedy in _MEANINGS:
-        if _code(error) in codes:
-            return kind(f"{path} {what} ({name})", remedy)
-    return Corrupt(f"{path} is damaged or not a journal ({name})", "restore it, then keyturn audit verify")
-
-
-def _code(error: sqlite3.Error) -> int:
-    """The primary result code (sqlite.org/rescode.html); errors of the binding itself have none."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+    kind, what, remedy = _MEANINGS[failure_of(error)]
+    return kind(f"{path} {what} ({name})", remedy)

@@ -1,14 +1,41 @@
-"""Several SQLite databases as they were at one moment."""
+"""SQLite: what its errors mean, and several databases as they were at one moment."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from enum import Enum
 from pathlib import Path
 
 from keyturn.core.errors import Corrupt, Unavailable
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+class Failure(Enum):
+    """What an error of SQLite means, whatever room it is met in."""
+
+    BUSY = "another process is at it"
+    FULL = "there is no room"
+    DISK = "the disk did not do as asked"
+    FORBIDDEN = "it may not be written"
+    CONSTRAINT = "a rule of the tables forbids it"
+    DAMAGED = "its bytes make no sense"
+
+
+_MEANINGS = {
+    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL), Failure.BUSY),
+    **dict.fromkeys((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM), Failure.DISK),
+    **dict.fromkeys((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), Failure.FORBIDDEN),
+    sqlite3.SQLITE_FULL: Failure.FULL,
+    sqlite3.SQLITE_CONSTRAINT: Failure.CONSTRAINT,
+}
+
+
+def failure_of(error: sqlite3.Error) -> Failure:
+    """What it means, by its primary result code (sqlite.org/rescode.html); what is not listed is damage.
+
+    Errors of the binding itself have no code: they are met where a row is not what was written.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return _MEANINGS.get(code & 0xFF, Failure.DAMAGED)
 
 
 @contextmanager
@@ -22,10 +49,10 @@ def typed_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED:
+        failure = failure_of(error)
+        if failure is Failure.DAMAGED:
             raise Corrupt(f"{path} is damaged", "keyturn doctor") from None
-        if code in _BUSY:
+        if failure is Failure.BUSY:
             raise Unavailable(f"{path} is being written by another process", "try again") from None
         raise Unavailable(f"{path} cannot be read as a database", "keyturn doctor") from None
 

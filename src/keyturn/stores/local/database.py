@@ -6,16 +6,17 @@ directory's fsync a power cut could undo a commit that the anchor has seen.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from keyturn.core.errors import Corrupt, Denied, Unavailable
+from keyturn.core.errors import AdapterError, Corrupt, Denied, Unavailable
 from keyturn.stores.local.anchor import Mark
 from keyturn.stores.local.sealing import LABEL, MAC_BYTES, Binding, Sealed, words
 from keyturn.stores.local.slots import MAX_SLOTS, Slot
+from keyturn.system.sqlite import Failure, failure_of
 
 APPLICATION_ID = 0x4B545631  # "KTV1"
 BUSY_SECONDS = 5.0
@@ -31,6 +32,12 @@ SCHEMA = {
 }
 _SLOT = (int, *(str,) * 4, *(bytes,) * 6)
 _DAMAGED = "the vault file is damaged, or was changed by something else"
+_MEANINGS: Mapping[Failure, tuple[type[AdapterError], str, str]] = {
+    Failure.BUSY: (Unavailable, "is in use by another process", "try again"),
+    Failure.FULL: (Unavailable, "has no space left", "free some space on its disk, then try again"),
+    Failure.DISK: (Unavailable, "cannot be read or written", "look at its disk and directory"),
+    Failure.FORBIDDEN: (Denied, "may not be written", "look at owner and mode of the file and its directory"),
+}
 _RESTORE = "put the newest backup back; keep this file for whoever looks into it"
 
 
@@ -77,19 +84,6 @@ def damaged() -> Corrupt:
     return Corrupt(_DAMAGED, _RESTORE)
 
 
-def _raise_typed(error: sqlite3.Error, path: Path) -> NoReturn:
-    primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        raise Unavailable(f"{path} is in use by another process", "try again") from None
-    if primary == sqlite3.SQLITE_FULL:
-        raise Unavailable(f"no space left for {path}", "free some space on its disk, then try again") from None
-    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}:
-        raise Unavailable(f"{path} cannot be read or written", "look at its disk and directory") from None
-    if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
-        raise Denied(f"{path} may not be written", "look at owner and mode of the file and its directory") from None
-    raise damaged() from None
-
-
 @contextmanager
 def typed_sqlite(path: Path) -> Iterator[None]:
     """Turn each error of SQLite, and each row that it cannot make sense of, into an `AdapterError`.
@@ -102,7 +96,10 @@ def typed_sqlite(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        _raise_typed(error, path)
+        if (known := _MEANINGS.get(failure_of(error))) is None:
+            raise damaged() from None
+        kind, what, remedy = known
+        raise kind(f"{path} {what}", remedy) from None
     except UnicodeDecodeError:  # a damaged schema that SQLite quotes in its message
         raise damaged() from None
 
