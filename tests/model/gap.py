@@ -26,7 +26,9 @@ def explained(view: View, world: World) -> bool:
         fresh_as_written = not fresh if "disable:new" in view.done else True
     made = world.main.versions[view.new]
     usable = view.direction != "forward" or made >= 0 or (made == ABSENT and "stage" not in view.done)
-    return pointers_as_written and fresh_as_written and usable and (stale or "disable:old" in view.intended)
+    readable = view.direction != "forward" or world.main.versions[view.old] >= 0 or "retire:old" in view.intended
+    slots_as_written = fresh_as_written and (stale or "disable:old" in view.intended)
+    return pointers_as_written and slots_as_written and usable and readable
 
 
 def _allowed(view: View, forward: str, back: str) -> set[int]:

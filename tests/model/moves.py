@@ -130,7 +130,8 @@ class Moves:
             case Kind.LOOK:
                 yield self._look(state, view)
             case Kind.PROBE:
-                yield self._probe(state, view)
+                if self._can_be_read(state.world, view):
+                    yield self._probe(state, view)
             case Kind.SETTLE:
                 yield from self._settle(state, view)
             case _:
@@ -164,6 +165,11 @@ class Moves:
         probed = Probed(f"r{view.new}", view.step, SLOTS[view.slot], answer)
         after = self._event(state.secret, ("probe", view.step, answer), probed)
         return Move(f"{view.step} sees {answer}", FAIR, (after,), state.world)
+
+    @staticmethod
+    def _can_be_read(world: World, view: View) -> bool:
+        """Without its content nobody can log in with the old version; the escrow has forgotten it."""
+        return not view.step.endswith(":old") or world.main.versions[view.old] >= 0
 
     def _probe(self, state: State, view: View) -> Move:
         new = not view.step.endswith(":old")
