@@ -136,8 +136,13 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
     """Each of the codes for it has severity unknown."""
     unknown = {one.reason for _, found in CASES for one in found if one.severity is Severity.UNKNOWN}
     assert unknown == {
-        "journal-unreadable", "checkpoint-unreadable", "place-unreadable", "store-unreachable", "target-unreachable", "consumer-unreadable"
-    }  # fmt: skip
+        "journal-unreadable",
+        "checkpoint-unreadable",
+        "place-unreadable",
+        "store-unreachable",
+        "target-unreachable",
+        "consumer-unreadable",
+    }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 
 
