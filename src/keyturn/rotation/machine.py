@@ -17,6 +17,7 @@ a first version
     as above up to deliver, without the probes of an old one: nothing is left behind, so nobody is waited for
 abort (until promote's intent; with one slot until apply's)
     if the target may have been touched: disable:new → refused:new; then withdraw → end
+    with one slot: refused:new, for what the target takes is never thrown away → withdraw → end
 revert (from promote's intent until disable:old's; with one slot never)
     demote → copy → withdraw → deliver → settle → kept:old → disable:new → refused:new → end
 

@@ -14,7 +14,7 @@ def steps(rotation: Rotation) -> tuple[str, ...]:
     """All steps of the rotation in its present direction, in order."""
     match rotation.direction:
         case Direction.ABORT:
-            return _abort(rotation)
+            return (*_untaken(rotation), *_abort(rotation))
         case Direction.REVERT:
             return _revert(rotation)
     if rotation.plan.shape is Shape.FLEET:
@@ -59,6 +59,12 @@ def _fleet(rotation: Rotation) -> tuple[str, ...]:
         order += [f"settle:{name}"] if rotation.old is not None else []
         order += ["outlive"] if name == "use" and rotation.old is not None else []
     return (*order, *(("death:old", "retire:old") if rotation.old is not None else ()))
+
+
+def _untaken(rotation: Rotation) -> tuple[str, ...]:
+    # A journal that lost its newest records may not know that the target was told, and with one slot
+    # what is thrown away would then be the only credential that works.
+    return ("refused:new",) if rotation.single and rotation.made else ()
 
 
 def _abort(rotation: Rotation) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def test_the_order_forward(plan: Planned, old: Stored | None, order: str) -> Non
         (PLAN, "verify:new", "disable:new refused:new withdraw"),
         (PLAN, "promote", "disable:new refused:new withdraw"),
         (SINGLE, "stage", ""),
-        (SINGLE, "apply", "withdraw"),
+        (SINGLE, "apply", "refused:new withdraw"),
         (FLEET, "stage:accept", ""),
         (FLEET, "promote:accept", "withdraw"),
     ],
