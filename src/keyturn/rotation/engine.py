@@ -25,7 +25,7 @@ from keyturn.journal.record import Journal
 from keyturn.rotation import events
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.events import ConsumerRule, Direction, Fact, Intended, Planned, Probed
-from keyturn.rotation.gap import explained, find
+from keyturn.rotation.gap import explained, find, still_taken
 from keyturn.rotation.log import Listener, Log, Moved, Watching, silent
 from keyturn.rotation.machine import next_action
 from keyturn.rotation.orders import death_of
@@ -176,8 +176,9 @@ class Engine:
                     f"{self.name} is not as the journal says: {what}",
                     f"compare with keyturn history {self.name}; restore the newer journal, or mend by hand",
                 )
+            taken = still_taken(self._log.state, self.parts, self._effects.bundle)
             self._log.accept_gap(reason)
-            return found.lines()
+            return (*found.lines(), *taken)
 
     def plan(self) -> Plan:
         """What a rotation begun now would do. Reads the journal only."""

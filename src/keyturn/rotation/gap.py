@@ -6,18 +6,24 @@ The rule is searched in `tests/model/gap.py`: going on when it does not hold can
 a credential that nobody knows of still works.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyturn.core.rotator import SlotLook
+from keyturn.core.errors import Incomplete, Unavailable
+from keyturn.core.rotator import Answer, SlotLook
+from keyturn.core.secret import Bundle
 from keyturn.rotation.events import Direction
 from keyturn.rotation.orders import family
 from keyturn.rotation.parts import Parts
-from keyturn.rotation.state import Rotation, Secret
+from keyturn.rotation.state import Rotation, Secret, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What store, consumers and target say, as attempts: whose content it is. Empty for nothing."""
+    """What store, consumers and target say, as attempts: whose content it is. Empty for nothing.
+
+    A version that the store does not know stands for itself: it is of no attempt that the journal could know.
+    """
 
     stored: str
     delivered: tuple[str, ...]
@@ -47,8 +53,8 @@ def find(parts: Parts) -> Found:
     stored = parts.store.current(parts.entry)
     delivered = [consumer.delivered(parts.name) for consumer in parts.consumers]
     return Found(
-        attempts.get(stored or "", ""),
-        tuple(attempts.get(version or "", "") for version in delivered),
+        attempts.get(stored or "", stored or ""),
+        tuple(attempts.get(version or "", version or "") for version in delivered),
         frozenset(one.attempt for one in versions.values() if one.state in {"pending", "current", "previous"}),
         tuple(parts.rotator.look(slot) for slot in parts.rotator.slots),
     )
@@ -67,6 +73,48 @@ def explained(state: Secret, found: Found) -> bool:
         attempt in {"", *_allowed(rotation, "deliver", "deliver")} for attempt in found.delivered
     )
     return pointers and _slots(rotation, found) and _candidate(rotation, found) and _former(rotation, found)
+
+
+def still_taken(state: Secret, parts: Parts, bundle: Callable[[Stored], Bundle]) -> tuple[str, ...]:
+    """Have the target show that it takes what the journal says it takes; in words, one line each.
+
+    A slot may be enabled for a credential that came with a later rotation: after two of them it is the same slot.
+
+    Args:
+        state: what the rest of the journal says.
+        parts: the target, and its name.
+        bundle: gives the content of a version.
+
+    Raises:
+        Incomplete: it takes none of them.
+        Unavailable: it did not answer.
+        AdapterError: the content cannot be read.
+    """
+    lines: list[str] = []
+    for stored in _relied_on(state):
+        probe = parts.rotator.accepts(bundle(stored))
+        if probe.answer is Answer.UNREACHABLE:
+            raise Unavailable(f"whether the target takes version {stored.version}: {probe.detail or 'no answer'}")
+        lines.append(f"target: a log-in with version {stored.version} is {probe.answer}")
+        if probe.answer is Answer.ACCEPTED:
+            return tuple(lines)
+    if lines:
+        raise Incomplete(
+            f"{parts.name} is not as the journal says: {'; '.join(lines)}",
+            f"compare with keyturn history {parts.name}; restore the newer journal, or mend by hand",
+        )
+    return ()
+
+
+def _relied_on(state: Secret) -> tuple[Stored, ...]:
+    """Credentials of which one works, as long as the target was not told to end it; empty where none need."""
+    rotation = state.rotation
+    if rotation is None:
+        return (state.current,) if state.current else ()
+    if rotation.old is None or "disable:old" in rotation.intended:
+        return ()
+    # With one slot the candidate may have come already: what it was told it is told again.
+    return (rotation.old, *(rotation.made[-1:] if rotation.single else ()))
 
 
 def _slots(rotation: Rotation, found: Found) -> bool:

@@ -59,6 +59,13 @@ class MemoryStore:
         """Let the next call of `method` raise `error`: before its effect, or after it."""
         self._faults.plan(method, error, after=after)
 
+    def backup(self) -> "MemoryStore":
+        """Another one, which holds what this one holds now."""
+        copied = MemoryStore()
+        copied._versions = {name: list(rows) for name, rows in self._versions.items()}
+        copied._bundles = dict(self._bundles)
+        return copied
+
     def read(self, name: str, version: str) -> Bundle:
         """The content of exactly that version. Raises NotFound, Disabled."""
         with self._call("read"):
