@@ -4,60 +4,27 @@
 runs; the functions below them read one kind of channel each.
 """
 
-import base64
-import html
-import json
 import os
-import shlex
 import threading
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, quote_plus
+
+from keyturn.leaks.encodings import forms
 
 Seen = Iterable[tuple[str, bytes]]
 """Places, and what lies there."""
 
-PAUSE = 0.005
+PAUSE = 0.02
 """Seconds between two looks."""
 
 _WHITE = bytes(range(0x21))
-_BITS, _BYTE = 6, 8
-
-
-def _base64_parts(value: bytes, encode: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """What of it is there whatever stands before and after: one form for each of the three offsets."""
-    for offset in range(3):
-        whole = encode(bytes(offset) + value)
-        yield whole[-(-_BYTE * offset // _BITS) : _BYTE * (offset + len(value)) // _BITS]
-
-
-def _as_text(text: str) -> Iterator[tuple[str, str]]:
-    yield "percent-encoded", quote(text, safe="")
-    yield "percent-encoded, slashes kept", quote(text)
-    yield "percent-encoded as a form", quote_plus(text)
-    yield "JSON", json.dumps(text)[1:-1]
-    yield "JSON, all escaped", "".join(f"\\u{ord(character):04x}" for character in text)
-    yield "Python", repr(text)[1:-1]
-    yield "HTML", html.escape(text)
-    yield "shell", shlex.quote(text)[1:-1] or text
-    yield "SQL", text.replace("'", "''")
-
-
-def forms(value: str | bytes) -> list[tuple[str, bytes]]:
-    """The forms in which a value is looked for, each after its name."""
-    raw = value.encode() if isinstance(value, str) else value
-    found = [("raw", raw), ("hex", raw.hex().encode()), ("hex in capitals", raw.hex().upper().encode())]
-    found += [("base64", part) for part in _base64_parts(raw, base64.b64encode)]
-    found += [("base64url", part) for part in _base64_parts(raw, base64.urlsafe_b64encode)]
-    found += [("every byte percent-encoded", b"".join(b"%%%02X" % byte for byte in raw))]
-    found += [("backwards", raw[::-1])]
-    if isinstance(value, str):
-        found += [("UTF-16", value.encode("utf-16-le"))]
-        found += [(name, text.encode()) for name, text in _as_text(value)]
-    return [*dict.fromkeys(found)]
+_ZEROS = bytes(4096)
+_GZIP = b"\x1f\x8b\x08"
 
 
 class Known:
@@ -68,17 +35,62 @@ class Known:
     """
 
     def __init__(self, values: Mapping[str, str | bytes]) -> None:
-        self._forms = [(f"{what}, {name}", form) for what, value in values.items() for name, form in forms(value)]
+        self._forms = {form: f"{what}, {name}" for what, value in values.items() for name, form in forms(value)}
 
     def found(self, seen: Seen) -> list[str]:
         """Where something of them lies: `place: what, in which form`; never the value itself."""
-        return sorted({f"{place}: {name}" for place, content in seen for name in self._names(content)})
+        return sorted({f"{place}: {name}" for place, content in seen for name in self.names(content)})
 
-    def _names(self, content: bytes) -> Iterator[str]:
+    def names(self, content: bytes) -> set[str]:
+        """What of them is in there, each with its form; also inside what gzip has packed."""
+        content = content.replace(_ZEROS, b"") + _unpacked(content)
         dense = content.translate(None, _WHITE)  # base64 is often broken into lines
-        for name, form in self._forms:
-            if form in content or form in dense:
-                yield name
+        return {name for form, name in self._forms.items() if form in content or form in dense}
+
+
+def _unpacked(content: bytes) -> bytes:
+    """What gzip (RFC 1952) has packed, wherever it begins in there."""
+    found, at = b"", content.find(_GZIP)
+    while at >= 0:
+        with suppress(zlib.error):
+            found += zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content[at:])
+        at = content.find(_GZIP, at + 1)
+    return found
+
+
+class Channels:
+    """Ways by which a value could have left, and all that was seen on each."""
+
+    def __init__(self) -> None:
+        self._seen: defaultdict[str, set[tuple[str, bytes]]] = defaultdict(set)
+
+    def add(self, channel: str, seen: Seen) -> None:
+        """Keep what was seen; the same thing at the same place once. A channel on which nothing was seen is one."""
+        self._seen[channel].update(seen)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._seen)
+
+    def __getitem__(self, channel: str) -> Seen:
+        return self._seen[channel]
+
+    def taken(self, channel: str) -> Seen:
+        """What was seen on it, which is forgotten."""
+        return self._seen.pop(channel)
+
+    def size(self, channel: str) -> int:
+        """Bytes that were looked at."""
+        return sum(len(content) for _, content in self._seen[channel])
+
+    def hits(self, known: Known) -> dict[str, list[str]]:
+        """Each channel, and what was found on it."""
+        return {channel: known.found(seen) for channel, seen in self._seen.items()}
+
+    def table(self, hits: Mapping[str, list[str]]) -> str:
+        """One line for each channel: places, bytes, hits."""
+        rows = [(one, str(len(self._seen[one])), str(self.size(one)), str(len(hits[one]))) for one in self._seen]
+        rows = [("channel", "places", "bytes", "hits"), *rows]
+        return "\n".join(f"{name:48} {places:>8} {size:>12} {count:>6}" for name, places, size, count in rows)
 
 
 def files(folder: Path, *without: Path) -> Iterator[tuple[str, bytes]]:
