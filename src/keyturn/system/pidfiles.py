@@ -25,7 +25,8 @@ def signal_named(pid_file: Path, number: signal.Signals, user: str | None = None
     The process is pinned by a descriptor (pidfd_open(2)) before anything of it is looked at, so the
     signal reaches the one that was looked at or none. Refused are a process that started after the
     file was written (another one has its number now), one of another user than the file's owner
-    (only root's file, or ours, may name anybody's process), and one of another user than `user`.
+    (only root's file, or ours, may name anybody's process), one of another user than `user`, and a
+    file that is linked to from elsewhere: it may be that of another program.
 
     Raises:
         NotFound: there is no such file, or no such process.
@@ -62,6 +63,10 @@ def _read(parent: Directory, name: str) -> tuple[bytes, os.stat_result]:
             raise Denied(f"{what} is not a regular file", "remove it")
         if status.st_mode & WRITABLE_BY_OTHERS:
             raise Denied(f"{what} can be written by others", f"chmod go-w {what}")
+        if status.st_nlink != 1:
+            # Where the kernel lets a user link to root's files (fs.protected_hardlinks = 0), root's pid file of
+            # another program can be put in the place of this one.
+            raise Denied(f"{what} has another name, too", "remove it, and start the program anew")
         with typed_errors(what):
             return os.read(fd, MAX_BYTES), status
     finally:

@@ -128,3 +128,14 @@ def test_a_process_that_nobody_waited_for_is_over(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         signal_named(named(tmp_path, zombie.pid), signal.SIGUSR1)
     zombie.wait()
+
+
+def test_a_link_to_the_pid_file_of_another_program_is_not_followed(
+    tmp_path: Path, daemon: subprocess.Popen[str]
+) -> None:
+    """A hard link puts root's file of another program in the place of this one: its process is not signalled."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    link = tmp_path / "app.pid"
+    link.hardlink_to(named(theirs, daemon.pid))
+    assert "has another name" in refused(link, daemon, Denied)
