@@ -39,9 +39,9 @@ def verify_(
     require_anchor: Annotated[bool, typer.Option("--require-anchor", help="Exit 1 unless it is anchored.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check every chain of the journal; exits 1 when one is broken, and says where.
+    """Check every chain of the journal; exits 1 if broken.
 
-    "self-consistent only": the records fit each other and what this host has seen. "anchored to
+    Says where. "self-consistent only": the records fit each other and what this host has seen. "anchored to
     checkpoint N": up to there they also fit a signed checkpoint from outside, out of --checkpoints
     or else the files of declared targets. What is newer than that only fits itself.
     """
@@ -56,10 +56,10 @@ def verify_(
 
 @app.command("checkpoint")
 def checkpoint(context: typer.Context, *, as_json: Json = False) -> None:
-    """Sign the heads of the journal now, and send that to every declared target.
+    """Sign the heads of the journal now, and send them outside.
 
-    Exits 1 if a target did not take it. The line that is printed can be kept anywhere, on paper too:
-    audit verify --checkpoints finds it in any text.
+    To every declared target; exits 1 if a target did not take it. The line that is printed can be kept
+    anywhere, on paper too: audit verify --checkpoints finds it in any text.
     """
 
     def work() -> Answer:
@@ -85,7 +85,7 @@ def show(
     *,
     as_json: Json = False,
 ) -> None:
-    """The records of the journal, in order; no value of a secret is in it."""
+    """The records of the journal, in order; never a value."""
 
     def work() -> Answer:
         found = tuple(records(_state(context).journal, name))

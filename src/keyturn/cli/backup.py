@@ -17,10 +17,11 @@ def command(
     *,
     as_json: Json = False,
 ) -> None:
-    """Write journal, vaults, anchors and manifest to one file, all of one moment, while everything goes on.
+    """Write Keyturn's own state to one file.
 
-    No key is in it: keep the key file, a passphrase or the recovery code elsewhere. `keyturn restore FILE --check`
-    shows what it is worth.
+    Journal, vaults, anchors and manifest, all of one moment, while everything goes on. No key is in it: keep
+    the key file, a passphrase or the recovery code elsewhere. `keyturn restore FILE --check` shows what it is
+    worth.
     """
 
     def work() -> Answer:

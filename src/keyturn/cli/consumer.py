@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Who uses wh
 
 @app.command("list")
 def list_(context: typer.Context, *, as_json: Json = False) -> None:
-    """The declared consumers, what they use, and how they show what they run on."""
+    """The declared consumers, and how they show what they use."""
 
     def work() -> Answer:
         declared = manifest(context)
@@ -56,7 +56,10 @@ def excuse(  # noqa: PLR0913 - one parameter for each option
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; goes into the journal.")],
     as_json: Json = False,
 ) -> None:
-    """Release the open rotation of one secret from one consumer; evidence then says waited, not shown."""
+    """Release the open rotation of a secret from a consumer.
+
+    Evidence then says *waited*, not *shown*.
+    """
 
     def work() -> Answer:
         end = moment(until)

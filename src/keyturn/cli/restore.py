@@ -43,10 +43,11 @@ def command(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a backup back where the manifest says, into an empty place; or look what it is worth (--check).
+    """Put a backup back into an empty place; --check only looks.
 
-    Nothing is ever replaced. What comes back is older than the world: nothing is decided on a secret before
-    `keyturn resume NAME --accept-gap` has looked, and what it finds beyond the backup is named and stays as it is.
+    The files go where the manifest says, and nothing is ever replaced. What comes back is older than the world:
+    nothing is decided on a secret before `keyturn resume NAME --accept-gap` has looked, and what it finds beyond the
+    backup is named and stays as it is.
     """
 
     def work() -> Answer:

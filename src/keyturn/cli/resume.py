@@ -14,7 +14,7 @@ from keyturn.wiring import Assembly
 
 def command(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret; `system` after a clock jump.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which secret, or `system`.")],
     *,
     accept_gap: Annotated[
         bool, typer.Option("--accept-gap", help="The journal lost records: look, write that down, go on.")
@@ -26,7 +26,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     """Go on with an open rotation, whatever stopped it.
 
     Everything is looked at again first. `keyturn resume system --reason TEXT` says that the clock
-    of this host is right although it jumped: what is due may be begun again.
+    of this host is right although it jumped: what is due may be begun again. After a restore, or
+    when the file of marks was lost, --accept-gap comes first for `system`, then for each secret.
     """
 
     def work() -> Answer:

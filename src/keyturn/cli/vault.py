@@ -33,7 +33,10 @@ From = Annotated[
 
 @app.command("slots")
 def slots_(context: typer.Context, *, as_json: Json = False) -> None:
-    """The ways into the vaults: name, kind, since when, and which one is in use. Never what opens them."""
+    """List the ways into the vaults, never what opens them.
+
+    Name, kind, since when, and which one is in use.
+    """
 
     def work() -> Answer:
         with opened(context) as assembly:
@@ -53,9 +56,10 @@ def _line(row: Row, every: int) -> str:
 
 @app.command("add-passphrase")
 def add_passphrase(context: typer.Context, name: Name, source: From = None, *, as_json: Json = False) -> None:
-    """Let a passphrase open the vaults too, for a person who must get in when the key file is lost.
+    """Let a person's passphrase open the vaults too.
 
-    A passphrase opens them by `keyturn vault recover`. Nothing runs unattended with it: that needs the key file.
+    For when the key file is lost: a passphrase opens them by `keyturn vault recover`. Nothing runs unattended
+    with it: that needs the key file.
     """
 
     def work() -> Answer:
@@ -75,9 +79,10 @@ def add_key_file(
     *,
     as_json: Json = False,
 ) -> None:
-    """Let one more key file open the vaults: the first half of changing the key file.
+    """Let one more key file open the vaults.
 
-    Then point KEYTURN_VAULT_KEY_FILE at it, and remove the former one: `keyturn vault remove NAME`.
+    The first half of changing the key file. Then point KEYTURN_VAULT_KEY_FILE at it, and remove the former one:
+    `keyturn vault remove NAME`.
     """
 
     def work() -> Answer:
@@ -98,7 +103,10 @@ def add_recovery(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make one more recovery code, shown once, such as after the paper with the first one was lost."""
+    """Make one more recovery code, shown once.
+
+    Such as after the paper with the first one was lost; then remove that one.
+    """
 
     def work() -> Answer:
         check_name(name)
@@ -120,10 +128,10 @@ def remove_(
     *,
     as_json: Json = False,
 ) -> None:
-    """Take a way in away. Every vault gets a new key; the other ways stay as they are.
+    """Take a way in away, and give every vault a new key.
 
-    Says which secrets whoever held it could have read: what was read once stays known until it is rotated. Cut off
-    half-way, the same command again finishes.
+    The other ways stay as they are. Says which secrets whoever held it could have read: what was read once
+    stays known until it is rotated. Cut off half-way, the same command again finishes.
     """
 
     def work() -> Answer:
@@ -156,10 +164,10 @@ def recover_(
     passphrase: Annotated[bool, typer.Option("--passphrase", help="A passphrase, not a recovery code.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Come back without the key file: a recovery code or a passphrase opens the vaults to a new key file.
+    """Come back without the key file.
 
-    Former key files open nothing any more. Codes and passphrases stay. A vault whose anchor is missing gets a new one:
-    you vouch for that copy.
+    A recovery code or a passphrase opens the vaults to a new key file. Former key files open nothing any more.
+    Codes and passphrases stay. A vault whose anchor is missing gets a new one: you vouch for that copy.
     """
 
     def work() -> Answer:
