@@ -10,7 +10,7 @@ import pytest
 from keyturn.core.errors import AdapterError, Corrupt, Denied, Disabled, NotFound, RolledBack
 from keyturn.core.secret import Bundle
 from keyturn.stores.local import Keyring, LocalVault
-from keyturn.stores.local.kept import MOST, REST_NS, Kept
+from keyturn.stores.local.kept import COARSE_REST_NS, MOST, REST_NS, Kept, rested
 from tests.unit.stores.places import Place, stage
 
 PATIENCE = 30.0
@@ -146,3 +146,16 @@ def test_only_so_much_is_remembered(place: Place) -> None:
     assert kept.find("many", str(MOST - 1)) is bundle
     kept.keep((1, 1), "many", "other", bundle)
     assert kept.find("many", "other") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "rest"),
+    [(7_000_000_001, REST_NS), (7_999_999_999, REST_NS), (7_000_000_000, COARSE_REST_NS), (8_000_000_000, 2 * 10**9)],
+    ids=["fine", "fine, late", "of whole seconds", "of every other second"],
+)
+def test_a_file_system_with_coarse_times_is_given_longer(changed: int, rest: int) -> None:
+    """Where times are cut to seconds, nothing is remembered before another change would show."""
+    look = (changed, 1, 2)
+    assert rested(look, changed + COARSE_REST_NS)
+    assert not rested(look, changed + rest - 1)
+    assert not rested((), changed + COARSE_REST_NS)

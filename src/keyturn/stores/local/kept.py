@@ -2,8 +2,8 @@
 
 A version's content never changes, and everything that could make it unreadable (retired, re-keyed, tampered
 with, put back from a copy, opened to others) changes what the directory says of the vault or its anchor. Two
-changes within one tick of the kernel's clock may leave the same times, so a file counts as unchanged only if
-it had been left alone for a while when it was read.
+changes within one tick of the kernel's clock, or of the file system's, may leave the same times, so a file counts
+as unchanged only if it had been left alone for a while when it was read.
 """
 
 import os
@@ -15,6 +15,11 @@ from keyturn.stores.local.database import Content
 
 REST_NS = 100_000_000
 """Nanoseconds that the files must have been left alone; a tick is at most ten million."""
+
+COARSE_REST_NS = 2_100_000_000
+"""The same where a file system has times of whole seconds (ext4 with inodes of 128 bytes), or of every other one."""
+
+_SECOND_NS = 1_000_000_000
 
 MOST = 256
 """How many bundles are kept at most."""
@@ -64,7 +69,7 @@ class Kept:
 
     def keep_content(self, look: Look, content: Content) -> None:
         """Keep what was verified under a lock that was held before the look, and still is."""
-        if _rested(look):
+        if rested(look, time.time_ns()):
             self._content = (look, content)
 
     def find(self, name: str, version: str) -> Bundle | None:
@@ -82,7 +87,7 @@ class Kept:
             version: its version.
             bundle: the content of that.
         """
-        if not _rested(before) or self.look() != before:
+        if not rested(before, time.time_ns()) or self.look() != before:
             return
         look, bundles = self._bundles
         if look != before or len(bundles) >= MOST:
@@ -91,5 +96,12 @@ class Kept:
         self._bundles = (before, bundles)
 
 
-def _rested(look: Look) -> bool:
-    return bool(look) and time.time_ns() - look[0] >= REST_NS
+def rested(look: Look, now: int) -> bool:
+    """Whether a change of the files after `now` (nanoseconds since the epoch) is sure to change their look.
+
+    A newest time of whole seconds is taken for one that the file system cut: of two changes within one
+    second the second would leave no other time.
+    """
+    if not look:
+        return False
+    return now - look[0] >= (REST_NS if look[0] % _SECOND_NS else COARSE_REST_NS)
