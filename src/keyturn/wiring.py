@@ -194,7 +194,7 @@ class Assembly:
 
     @cached_property
     def self_vault_place(self) -> Where:
-        """Where Keyturn's own vault is, and which one the journal pins; it is not opened."""
+        """Where Keyturn's own vault is; it is not opened. Raises Corrupt where the journal pins none."""
         pinned = [record.data["vault_id"] for record in self.journal.read(SYSTEM) if record.kind == SELF_VAULT]
         if not pinned:
             raise Corrupt("the journal does not say which vault is Keyturn's own", "keyturn audit verify")

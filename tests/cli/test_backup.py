@@ -29,7 +29,7 @@ def backed_up(clo: Keyturn, installation: Installation) -> Keyturn:
 def test_a_backup_is_never_overwritten(backed_up: Keyturn) -> None:
     """The name of a file that is there is refused with the next step."""
     said = backed_up("backup", "before.backup")
-    assert said.status == 3
+    assert said.status == 5
     assert "name another file" in said.err
 
 
@@ -63,7 +63,7 @@ def test_a_restore_behind_the_world_ends_in_named_drift(backed_up: Keyturn, inst
     assert backed_up("rotate", "database", "--yes").status == 0
     found = backed_up.document("restore", "before.backup", "--check", "--probe", status=1)["findings"]
     assert [(one["reason"], one["subject"]) for one in found] == [("current-refused", "database")]
-    assert backed_up("restore", "before.backup").status == 3  # something is there
+    assert backed_up("restore", "before.backup").status == 5  # something is there
     key = (backed_up.folder / "state" / "vault.key").read_bytes()
     move_away(backed_up, "lost")
     restored = backed_up("restore", "before.backup")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keyturn.core import strict_json
-from keyturn.core.errors import Conflict, Corrupt, NotFound
+from keyturn.core.errors import Corrupt, NotFound, Refused
 from keyturn.core.secret import check_name
 from keyturn.system.files import Directory, read_file
 
@@ -59,13 +59,13 @@ def write(path: Path, archive: Archive) -> str:
     """Write the backup (0600), durable on return; the SHA-256 of the file, in hex.
 
     Raises:
-        Conflict: something has that name.
+        Refused: something has that name.
         Denied, NotFound, Unavailable: it was not written.
     """
     content = _packed(archive)
     with Directory(path.parent, follow=True) as directory:
         if path.name in directory.names():
-            raise Conflict(f"{path} is there already, and is not overwritten", "name another file")
+            raise Refused(f"{path} is there already, and is not overwritten", "name another file")
         directory.write(path.name, content)
     return hashlib.sha256(content).hexdigest()
 

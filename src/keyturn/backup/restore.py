@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from keyturn.backup.archive import JOURNAL, MANIFEST, SELF_ANCHOR, SELF_VAULT, Archive, member, store_member
-from keyturn.core.errors import Conflict, NotFound, Refused, TooLarge
+from keyturn.core.errors import NotFound, Refused, TooLarge
 from keyturn.core.secret import SecretValue
 from keyturn.manifest import Manifest, load
 from keyturn.manifest.kinds.local import Options as Local
@@ -59,7 +59,7 @@ def put_back(archive: Archive, plan: Plan) -> None:
     """Write the files. May be repeated after it was cut off.
 
     Raises:
-        Conflict: something else stands at one of the places; nothing was written.
+        Refused: something else stands at one of the places; nothing was written.
         AdapterError: a file could not be written.
     """
     missing = {name: path for name, path in plan.files.items() if not _stands(archive, name, path)}
@@ -71,7 +71,7 @@ def put_back(archive: Archive, plan: Plan) -> None:
 
 
 def _stands(archive: Archive, name: str, path: Path) -> bool:
-    """Whether this very file stands there already. Raises Conflict for any other."""
+    """Whether this very file stands there already. Raises Refused for any other."""
     content = member(archive, name)
     try:
         there = read_file(path, len(content))
@@ -80,7 +80,7 @@ def _stands(archive: Archive, name: str, path: Path) -> bool:
     except TooLarge:
         there = b""
     if there != content:
-        raise Conflict(f"{path} is there already", "a restore never replaces anything: move it away")
+        raise Refused(f"{path} is there already", "a restore never replaces anything: move it away")
     return True
 
 

@@ -50,7 +50,7 @@ def take(assembly: Assembly, path: Path) -> Taken:
     """Write all of Keyturn's own state to `path`.
 
     Raises:
-        Conflict: something has that name.
+        Refused: something has that name.
         AdapterError: something cannot be read, or the file not be written.
     """
     stores = assembly.local_vaults

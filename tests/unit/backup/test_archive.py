@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keyturn.backup.archive import INDEX, Archive, Index, member, read, store_member, write
-from keyturn.core.errors import Conflict, Corrupt, NotFound, UsageError
+from keyturn.core.errors import Corrupt, NotFound, Refused, UsageError
 
 INDEXED = Index("2026-11-23T22:00:00.000Z", "1", "clo", "production", "own", {"main": "pinned"})
 FILES = {"keyturn.toml": b"[service]\n", "journal.db": b"\x00records\xff", "stores/main.db": b"sealed"}
@@ -56,7 +56,7 @@ def test_what_was_written_is_read(backup: Path) -> None:
 
 def test_nothing_is_overwritten(backup: Path) -> None:
     """A name that is taken is refused, and what stands there stays."""
-    with pytest.raises(Conflict, match="there already"):
+    with pytest.raises(Refused, match="there already"):
         write(backup, replace(ARCHIVE, members={}))
     assert read(backup) == ARCHIVE
 

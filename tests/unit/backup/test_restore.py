@@ -10,7 +10,7 @@ from keyturn.backup.archive import MANIFEST, Archive, read
 from keyturn.backup.check import check
 from keyturn.backup.restore import laid_out, manifest_at, planned, put_back
 from keyturn.backup.take import TAKEN, take
-from keyturn.core.errors import Conflict, Denied, NotFound, Refused, RolledBack
+from keyturn.core.errors import Denied, NotFound, Refused, RolledBack
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import SYSTEM, Event
 from keyturn.manifest import load
@@ -151,7 +151,7 @@ def test_a_restore_replaces_nothing(place: Place, archive: Archive) -> None:
     """Where something else stands, nothing is written at all."""
     place.bring(NEW)
     assembly = place.assembly()
-    with pytest.raises(Conflict, match="there already"):
+    with pytest.raises(Refused, match="there already"):
         put_back(archive, planned(archive, assembly))
     assert assembly.bundle("smtp")["value"] == SecretValue(NEW)
     assembly.close()
