@@ -92,6 +92,16 @@ def parsed(text: bytes, name: str) -> Index:
         raise Corrupt(f"{name}: {error}", "remove the bundle and deliver again") from None
 
 
+def version_in(text: bytes | None, name: str, secret: str) -> str | None:
+    """The version of that secret in an index, None where there is no index or no such secret in it.
+
+    Raises:
+        Corrupt: as `parsed`.
+    """
+    entry = parsed(text, name).secrets.get(secret) if text else None
+    return entry.version if entry else None
+
+
 def _refuse_late(delivery: Delivery, there: Entry | None) -> None:
     if there is None or delivery.fence > there.fence:
         return

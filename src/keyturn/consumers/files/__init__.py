@@ -12,7 +12,7 @@ from keyturn.core.clock import Clock, SystemClock, rfc3339
 from keyturn.core.consumer import Delivery, Grade, Instance, Observation
 from keyturn.core.errors import NotFound
 from keyturn.core.generation import Index
-from keyturn.core.layout import following, parsed
+from keyturn.core.layout import following, version_in
 from keyturn.core.secret import Bundle
 from keyturn.system.files import OPEN_TO_OTHERS, Directory
 from keyturn.system.generations import Generations, Reader
@@ -110,9 +110,7 @@ class Files:
         return Observation((seen,), 1, complete=True, notes=notes)
 
     def _version(self, secret: str) -> str | None:
-        text = self._generations.read(self._layout.index)
-        entry = parsed(text, self._layout.index).secrets.get(secret) if text else None
-        return entry.version if entry else None
+        return version_in(self._generations.read(self._layout.index), self._layout.index, secret)
 
     def _following(self, delivery: Delivery, read: Reader | None) -> Mapping[str, bytes] | None:
         """The files to switch to; noted before the switch that the program is to be told.

@@ -14,7 +14,7 @@ from keyturn.core.clock import rfc3339
 from keyturn.core.consumer import Delivery, Grade, Observation
 from keyturn.core.errors import AdapterError, Denied, NotFound, TooLarge, Unavailable
 from keyturn.core.generation import Index
-from keyturn.core.layout import BundleLayout, following, parsed
+from keyturn.core.layout import BundleLayout, following, version_in
 from keyturn.core.secret import Bundle
 from keyturn.system.files import Directory, make_directory
 from keyturn.system.generations import Generations
@@ -84,9 +84,7 @@ class Job:
 
     def delivered(self, secret: str) -> str | None:
         """The version that lies there now, None when there is none."""
-        text = self._generations.read(LAYOUT.index)
-        entry = parsed(text, LAYOUT.index).secrets.get(secret) if text else None
-        return entry.version if entry else None
+        return version_in(self._generations.read(LAYOUT.index), LAYOUT.index, secret)
 
     def observe(self, secret: str, versions: Mapping[str, Bundle]) -> Observation:
         """The runs under way, and the last success.
