@@ -99,9 +99,12 @@ class Effects:
 
     def _candidate(self) -> Bundle:
         kept = self._parts.escrow.unseal(self._log.rotation.plan.attempt)
-        if kept is None:
+        if kept is not None:
+            return kept
+        if self._log.rotation.new is None:
             raise NotFound("the candidate of this attempt is not in escrow", f"keyturn abort {self._parts.name}")
-        return kept
+        # It was staged, and the store gave it back byte for byte. With one slot there may be no way back by now.
+        return self.bundle(self._log.rotation.new)
 
     def _stage(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts

@@ -6,6 +6,7 @@ import pytest
 
 from keyturn.core.errors import Refused
 from keyturn.core.rotator import Answer, Death, Overlap, SlotLook
+from keyturn.journal.record import Record
 from keyturn.rotation import events
 from keyturn.rotation.events import Direction, decode
 from keyturn.rotation.gap import Found, explained
@@ -184,3 +185,16 @@ def test_an_option_that_was_taken_back_ends_no_session(pooled: Bench) -> None:
     assert outcome.status == "waiting"
     assert outcome.code == "unsupported"
     assert len(pooled.target.sessions(left)) == 1
+
+
+def test_a_candidate_that_was_lost_from_escrow_comes_from_the_store(one: Bench) -> None:
+    """Announced and perhaps sent, the change can be neither aborted nor made anew: what was staged is sent again."""
+
+    def lose(record: Record) -> None:
+        if record.kind == events.Intended.KIND and record.data["effect"] == "apply":
+            planned = [told for told in one.journal.read(NAME) if told.kind == events.Planned.KIND]
+            one.escrow.discard(planned[-1].data["attempt"])
+
+    one.on_record = lose
+    assert one.rotate().status == "closed"
+    assert one.rotator.accepts(one.store.read(NAME, one.store.current(NAME) or "")).answer is Answer.ACCEPTED
