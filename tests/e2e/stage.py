@@ -10,25 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 
+import pytest
 from psycopg import sql
 
 import keyturn
 from keyturn.core.secret import Bundle
 from keyturn.journal.checkpoint import pin_of
+from keyturn.leaks.encodings import ENCODINGS
 from keyturn.stores.local.self_keys import SelfKeys
 from keyturn.system.scram import verifier
-from keyturn.testing.installation import ADMIN_NAME, SECRET_NAME, TABLE, Installation, Pace
+from keyturn.testing.installation import ADMIN_NAME, TABLE, Installation, Pace
 from keyturn.testing.pgbouncer import PgBouncer
 from keyturn.testing.postgres_replica import REPLICATION_HBA, PostgresReplica
 from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import state_of
+from tests.e2e import tracing
 from tests.e2e.canary import Channels, Known
 from tests.e2e.syslog_receiver import Receiver
 from tests.e2e.wire import Wire
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = Path(keyturn.__file__).resolve().parent
-PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="2s")
+PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s")
 SECONDS = 90.0
 LOUD = {
     "log_statement": "all",
@@ -263,6 +266,7 @@ def loud(pool: PgBouncer) -> None:
     """Have the pooler say all it can, and let its own user look at its console."""
     path = pool.directory / "pgbouncer.ini"
     pool.stop()
+    (pool.directory / "pid").unlink(missing_ok=True)  # of one that was killed; it may be empty, which would be refused
     path.write_text(path.read_text() + f"verbose = 5\nadmin_users = {pool_login(pool)['username']}\n")
     pool.start()
 
@@ -297,7 +301,7 @@ def furnish(stage: Stage) -> None:
 def replacements(stage: Stage) -> dict[str, str]:
     """What the manifest of an installation lacks: the replica, the pooler, the other consumers."""
     wire, pool, primary = stage.wire, stage.pool, stage.hosts.primary
-    host, end = f'["{primary.host}:{wire.port}"]', 'connect_timeout = "2s" }'
+    host, end = f'["{primary.host}:{wire.port}"]', 'connect_timeout = "1s" }'
     pooler = f'pooler = {{ hosts = ["{pool.host}:{pool.port}"], mode = "{pool.mode}", addresses = ["{pool.address}"], '
     pooler += f'sslrootcert = "{primary.ca_file}", release_idle = true }} }}'
     return {
@@ -327,9 +331,25 @@ def bring_admin(stage: Stage) -> None:
     assert password in stage.values.values()
 
 
+SERVED = ("bundle", "web", "worker", "nightly")
+"""Where values lie by right, below the folder `run`."""
+
+CHANNELS = 32
+"""Ways out that this version has, beside those that strace sees."""
+
+
+def channels() -> int:
+    """How many channels there are on this machine."""
+    return CHANNELS + len(tracing.CHANNELS) * tracing.possible()
+
+
+def show(capsys: pytest.CaptureFixture[str], title: str, stage: Stage, hits: Mapping[str, list[str]]) -> None:
+    """Print the table past pytest's capture, so that every run says what was looked at."""
+    with capsys.disabled():
+        sys.stdout.write(f"\ncanary, {title}: {len(stage.values)} values, {len(ENCODINGS)} encodings\n")
+        sys.stdout.write(f"{stage.channels.table(hits)}\n")
+
+
 def key(installation: Installation) -> bytes:
     """The vault's key."""
     return bytes.fromhex(state_of(installation.folder / "state", {}).key_file.read_text())
-
-
-__all__ = ["SECRET_NAME", "Hosts", "Stage", "bring_admin", "canary", "hosts", "key", "staged"]

@@ -39,8 +39,8 @@ PASSPHRASE = "correct horse & battery"
 ERRORS = "errors provoked on purpose"
 
 
-def live(stage: Stage) -> None:
-    """All of it, once; every process, session and temporary file is watched meanwhile."""
+def live(stage: Stage, more: Callable[[Stage], None] = lambda _: None) -> None:
+    """All of it, once, and `more` at the end; every process, session and temporary file is watched meanwhile."""
     with (
         stage.hosts.primary.connect() as primary,
         stage.hosts.replica.connect() as replica,
@@ -63,6 +63,7 @@ def live(stage: Stage) -> None:
             stage.channels.add("journal", among(stage, "journal"))
     stage.installation.stop_application()
     break_it(stage)
+    more(stage)
     gather(stage, watch)
 
 

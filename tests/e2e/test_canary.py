@@ -16,46 +16,29 @@ import pytest
 
 from keyturn.journal.audit import records
 from keyturn.leaks.encodings import forms
+from keyturn.testing.installation import SECRET_NAME
 from keyturn.wiring import state_of
-from tests.e2e import tracing
 from tests.e2e.canary import Known, Seen, Watch, argv, environments, files
-from tests.e2e.stage import SECRET_NAME, Hosts, Stage, canary, hosts, staged
+from tests.e2e.stage import SERVED, Stage, canary, channels, hosts, show, staged
 from tests.e2e.story import live
 
-SERVED = ("bundle", "web", "worker", "nightly")
-CHANNELS = 32
-"""Ways out that this version has, beside those of strace."""
-
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Hosts]:
-    """A primary that says all it can, and its replica."""
-    with hosts() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def lived(servers: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """An installation that went through everything, with the package as it is."""
     folder = tmp_path_factory.mktemp("canary") / "it"
     folder.mkdir(mode=0o700)
-    with staged(folder, servers, "quiet") as stage:
+    with hosts() as servers, staged(folder, servers, "quiet") as stage:
         live(stage)
         yield stage
-
-
-def show(capsys: pytest.CaptureFixture[str], title: str, text: str) -> None:
-    """Print it past pytest's capture, so that every run says what was looked at."""
-    with capsys.disabled():
-        sys.stdout.write(f"\n{title}\n{text}\n")
 
 
 def test_no_value_leaves_but_to_store_target_and_consumer(lived: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """Through a whole life with debugging on, no value in any of twelve encodings is in any channel but its own."""
     hits = lived.channels.hits(Known(lived.values))
-    show(capsys, f"canary: {len(lived.values)} values, 12 encodings", lived.channels.table(hits))
+    show(capsys, "the package as it is", lived, hits)
     assert {channel: found for channel, found in hits.items() if found} == {}
-    assert len(hits) == CHANNELS + 3 * tracing.possible()
+    assert len(hits) == channels()
     assert all(lived.channels.size(channel) for channel in hits)
     assert b"DEBUG:canary:this process logs at DEBUG" in lived.said("rotate")
 

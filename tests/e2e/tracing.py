@@ -13,7 +13,8 @@ PYTHON = sys.executable
 WRITES = ("write", "writev", "pwrite64", "pwritev")
 SENDS = ("sendto", "sendmsg")
 NAMES = ("execve", "openat", "symlinkat", "symlink", "renameat", "rename", "renameat2", "unlinkat", "mkdirat")
-FILES, SOCKETS, OTHERS = "strace: writes to files", "strace: sends and writes to sockets", "strace: execve and names"
+CHANNELS = ("strace: writes to files", "strace: sends and writes to sockets", "strace: execve and names")
+FILES, SOCKETS, OTHERS = CHANNELS
 _LINE = re.compile(rb"^\d+ +(\w+)\((.*)$")
 _FD = re.compile(rb"^\d+<([^>]*)>")
 _TEXT = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
@@ -35,11 +36,11 @@ def prefix(path: Path) -> list[str]:
 def channels(path: Path, served: Sequence[Path]) -> Mapping[str, Seen]:
     """Every text that went into a call. Where values are served by right is left out: below `run`, and the key."""
     found: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
-    for name in (FILES, SOCKETS, OTHERS):
+    for name in CHANNELS:
         found[name] = []
     for line in path.read_bytes().splitlines():
         call = _LINE.match(line)
-        if call is None:
+        if call is None:  # a signal, an end
             continue
         name, rest = call[1].decode(), call[2]
         where = _where(rest)
