@@ -37,7 +37,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
 def names(root: Path) -> list[str]:
     """Classes called after nothing (Manager, Helper, ...), functions called get_, files called utils."""
     problems = []
-    for module in modules(root, "src", "scripts", "examples"):
+    for module in modules(root, "src", "scripts", "bench", "examples"):
         if Path(module.path).stem in EMPTY_FILES:
             problems.append(f"{module.path} is a name that says nothing")
         for node in ast.walk(module.tree):
