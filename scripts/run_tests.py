@@ -36,6 +36,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "crash": ("postgresql",),
     "e2e": ("postgresql",),
     "crash/test_syscalls.py": ("ptrace",),
+    "e2e/test_canary.py": ("pgbouncer",),
+    "e2e/test_canary_caught.py": ("pgbouncer",),
     "e2e/test_demo.py": ("iproute2", "network-namespace"),
 }
 """What a suite needs of the machine, and what one file of it needs beyond that."""

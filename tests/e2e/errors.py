@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from keyturn.cli.outside import checkpoints_of
 from keyturn.core.consumer import Delivery
@@ -29,7 +30,8 @@ def main() -> int:
     """0 when all of them failed."""
     manifest, folder = load(Path(sys.argv[1])), Path(sys.argv[2])
     with closing(Assembly(manifest)) as assembly:
-        ways = {**of_values(assembly), **of_stores(assembly), **of_targets(assembly), **of_consumers(assembly, folder)}
+        ways = of_values(assembly.bundle(SECRET_NAME).reveal())
+        ways |= {**of_stores(assembly), **of_targets(assembly), **of_consumers(assembly, folder)}
         missed = [name for name, way in ways.items() if not fails(name, way)]
     sys.stdout.write(f"did not fail: {missed}\n" if missed else "")
     return 1 if missed else 0
@@ -46,9 +48,8 @@ def fails(name: str, way: Callable[[], object]) -> bool:
     return False
 
 
-def of_values(assembly: Assembly) -> dict[str, Callable[[], object]]:
+def of_values(sealed: bytes) -> dict[str, Callable[[], object]]:
     """A bundle of what is no bundle."""
-    sealed = assembly.bundle(SECRET_NAME).reveal()
     return {
         "a torn bundle": lambda: Bundle.parse(sealed[:-1]),
         "a bundle with more": lambda: Bundle.parse(sealed.replace(b'{"fields"', b'{"more":1,"fields"')),
@@ -73,14 +74,19 @@ def of_stores(assembly: Assembly) -> dict[str, Callable[[], object]]:
     }
 
 
+def one_letter_more(username: str, password: str) -> Bundle:
+    """A log-in that is refused."""
+    return Bundle({"username": username, "password": f"{password}x"})
+
+
 def of_targets(assembly: Assembly) -> dict[str, Callable[[], object]]:
     """Log-ins that are refused, and servers that are not there or not the right ones."""
-    options = assembly.manifest.secrets[SECRET_NAME].target  # type: ignore[attr-defined]
+    table: Any = assembly.manifest.secrets[SECRET_NAME]
+    options = table.target
     (host, port), *_ = options.endpoints
     place = Server(host, port, options.dbname, "canary", sslrootcert=str(options.sslrootcert))
     bundle = assembly.bundle(SECRET_NAME)
-    fields = {"username": bundle["username"].reveal(), "password": bundle["password"].reveal() + "x"}
-    wrong, name = Bundle(fields), options.roles[0]
+    wrong, name = one_letter_more(bundle["username"].reveal(), bundle["password"].reveal()), options.roles[0]
 
     def refused() -> None:
         probed = assembly.rotator(SECRET_NAME).accepts(wrong)

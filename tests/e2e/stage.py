@@ -348,6 +348,8 @@ def show(capsys: pytest.CaptureFixture[str], title: str, stage: Stage, hits: Map
     with capsys.disabled():
         sys.stdout.write(f"\ncanary, {title}: {len(stage.values)} values, {len(ENCODINGS)} encodings\n")
         sys.stdout.write(f"{stage.channels.table(hits)}\n")
+        missing = "" if tracing.possible() else f"{len(tracing.CHANNELS)} of strace (ptrace)"
+        sys.stdout.write(f"channels={len(hits)} hits={sum(map(len, hits.values()))} missing={missing}\n")
 
 
 def key(installation: Installation) -> bytes:

@@ -16,6 +16,7 @@ from keyturn.core.secret import Bundle
 from keyturn.system.postgres import Session, connect
 from keyturn.system.scram import verifier
 from keyturn.testing.installation import ADMIN_NAME, SECRET_NAME, TABLE
+from keyturn.testing.postgres_server import SUPERUSER
 from keyturn.wiring import state_of
 from tests.e2e import tracing
 from tests.e2e.canary import Seen, Watch, argv, environments, files
@@ -70,9 +71,10 @@ def live(stage: Stage, more: Callable[[Stage], None] = lambda _: None) -> None:
 def adopt(stage: Stage) -> None:
     """A database in use: its old role has a canary for a password; a person runs the script."""
     installation, server = stage.installation, stage.hosts.primary
-    old = Bundle({"username": f"{installation.dbname}_old", "password": canary()})
+    name = f"{installation.dbname}_old"
+    old = Bundle({"username": name, "password": canary()})
     stage.know("password of the adopted role", old["password"].reveal())
-    role, check = sql.Identifier(old["username"].reveal()), sql.Literal(verifier(old["password"]))
+    role, check = sql.Identifier(name), sql.Literal(verifier(old["password"]))
     server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, check))
     server.execute(
         sql.SQL("CREATE TABLE {} (id bigserial PRIMARY KEY, name text NOT NULL)").format(sql.Identifier(TABLE)),
@@ -81,7 +83,7 @@ def adopt(stage: Stage) -> None:
     )
     bring_admin(stage)
     path = stage.folder / "adopt.sql"
-    from_role = ("--from", old["username"].reveal())
+    from_role = ("--from", name)
     place = replace(server.server(installation.dbname), application="the old one")
     with connect(place, old) as session:
         session.deadline = float("inf")
@@ -97,8 +99,10 @@ def psql(stage: Stage, path: Path) -> None:
     server = stage.hosts.primary
     passfile = stage.folder.parent / f"{stage.folder.name}.pgpass"
     passfile.touch(mode=0o600)
-    passfile.write_text(f"*:*:*:*:{server.superuser['password'].reveal()}\n")
-    place = f"host={server.host} port={server.port} user={server.superuser['username'].reveal()} sslmode=verify-ca"
+    with passfile.open("w") as line:
+        line.write("*:*:*:*:")
+        line.write(server.superuser["password"].reveal())
+    place = f"host={server.host} port={server.port} user={SUPERUSER} sslmode=verify-ca"
     place += f" dbname={stage.installation.dbname} sslrootcert={server.ca_file} passfile={passfile}"
     status = stage.run(
         ["psql", "-X", "-a", "-e", "-d", place, "-f", str(path)], ("psql",), channel="adopt: psql runs it"
