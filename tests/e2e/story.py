@@ -33,7 +33,9 @@ LOOKS_ON = (
     ("history", SECRET_NAME),
     ("audit", "show"),
     ("audit", "verify"),
+    ("audit", "checkpoint"),
     ("doctor",),
+    ("tick",),
     ("vault", "slots"),
 )
 PASSPHRASE = "correct horse & battery"
@@ -182,6 +184,7 @@ def keep(stage: Stage) -> None:
 
 def let_in(stage: Stage) -> None:
     """A passphrase, a recovery code and a second key file; the recovery code opens the backup, too."""
+    own_keys(stage)
     stage.know("vault key", key(stage.installation))
     stage.know("vault key in hex", key(stage.installation).hex())
     stage.know("passphrase", PASSPHRASE)
@@ -203,6 +206,16 @@ def let_in(stage: Stage) -> None:
     assert stage.keyturn(*words, stdin=PASSPHRASE.encode()) == 0, stage.said("recover")
     stage.know("new vault key", key(stage.installation))
     stage.channels.add("backup: its file", [(path.name, path.read_bytes())])
+
+
+def own_keys(stage: Stage) -> None:
+    """Keyturn's own: what signs checkpoints, and what makes fingerprints, if it was used."""
+    with closing(stage.installation.assembly()) as assembly:
+        vault = assembly.self_vault
+        for name in vault.names():
+            for field, value in vault.read(name, vault.current(name) or "").items():
+                stage.know(f"{field} of {name}", value.reveal())
+                stage.know(f"{field} of {name} as bytes", bytes.fromhex(value.reveal()))
 
 
 def look_on(stage: Stage) -> None:

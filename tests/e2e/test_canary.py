@@ -15,12 +15,15 @@ from urllib.parse import quote
 import pytest
 
 from keyturn.journal.audit import records
-from keyturn.leaks.encodings import forms
+from keyturn.leaks.encodings import ENCODINGS, forms
 from keyturn.testing.installation import SECRET_NAME
 from keyturn.wiring import state_of
 from tests.e2e.canary import Known, Seen, Watch, argv, environments, files
 from tests.e2e.stage import SERVED, Stage, canary, channels, hosts, show, staged
 from tests.e2e.story import live
+
+MUCH = 4_000
+"""Bytes: no more of a channel is needed to put something into."""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,20 @@ def test_no_value_leaves_but_to_store_target_and_consumer(lived: Stage, capsys: 
     assert len(hits) == channels()
     assert all(lived.channels.size(channel) for channel in hits)
     assert b"DEBUG:canary:this process logs at DEBUG" in lived.said("rotate")
+
+
+def test_each_encoding_is_found_in_what_each_channel_showed(lived: Stage) -> None:
+    """A value put into the middle of what was really seen there is found, in every channel and every encoding."""
+    value, cells = canary(), 0
+    known = Known({"planted": value})
+    for channel in lived.channels:
+        content = max((content for _, content in lived.channels[channel]), key=len)[:MUCH]
+        half = len(content) // 2
+        for name, encode in ENCODINGS.items():
+            forms_of_it = list(encode(value.encode()))
+            assert all(known.names(content[:half] + form + content[half:]) for form in forms_of_it), (channel, name)
+            cells += 1
+    assert cells == channels() * 12
 
 
 def test_no_core_file_may_be_written(lived: Stage) -> None:
