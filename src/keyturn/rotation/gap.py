@@ -113,8 +113,10 @@ def _relied_on(state: Secret) -> tuple[Stored, ...]:
         return (state.current,) if state.current else ()
     if rotation.old is None or "disable:old" in rotation.intended:
         return ()
-    # With one slot the candidate may have come already: what it was told it is told again.
-    return (rotation.old, *(rotation.made[-1:] if rotation.single else ()))
+    # With one slot the candidate may have come already: what the target was told it is told again.
+    new = rotation.made[-1:] if rotation.single else ()
+    former = (rotation.old,) if "retire:old" not in rotation.intended else ()
+    return (*new, *former) if "apply" in rotation.intended else (*former, *new)
 
 
 def _slots(rotation: Rotation, found: Found) -> bool:

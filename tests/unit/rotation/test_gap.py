@@ -108,6 +108,19 @@ def test_with_one_slot_what_the_target_takes_is_never_thrown_away(tmp_path: Path
     assert bench.rotator.accepts(bench.store.read(NAME, newest)).answer is Answer.ACCEPTED
 
 
+def test_with_one_slot_the_old_version_may_be_gone_at_the_end(tmp_path: Path) -> None:
+    """Announced and done, the retire is no loss: the new credential is asked, and the rotation goes on."""
+    bench = Bench(tmp_path, slots=ONE)
+    bench.policy = replace(bench.policy, claim=0.01)
+    bench.rotate()
+    bench.engine().begin("test")
+    assert bench.engine().advance(20).status == "closed"
+    retired = next(one.seq for one in reversed(bench.journal.read(NAME)) if one.kind == "version.retired")
+    cut_tail(bench, bench.journal.head(NAME).seq - retired + 1)
+    assert any("accepted" in line for line in bench.engine().accept_gap("the tail was lost"))
+    assert bench.engine().advance(20).status == "closed"
+
+
 def _announced(bench: Bench) -> list[str]:
     """The effects of the newest rotation, in order."""
     records = bench.journal.read(NAME)
