@@ -19,7 +19,7 @@ from keyturn.leaks.encodings import forms
 Seen = Iterable[tuple[str, bytes]]
 """Places, and what lies there."""
 
-PAUSE = 0.02
+PAUSE = 0.05
 """Seconds between two looks."""
 
 _WHITE = bytes(range(0x21))

@@ -60,8 +60,9 @@ logging.getLogger("canary").debug("this process logs at DEBUG")
 TOLD = """#!/bin/sh
 { tr '\\0' '\\n' < /proc/$$/cmdline; tr '\\0' '\\n' < /proc/$$/environ; } >> "$0.heard"
 echo "told of $KEYTURN_SECRET $KEYTURN_VERSION"
+sleep 0.15
 """
-"""A program that writes down its own arguments and environment."""
+"""A program that writes down its own arguments and environment, and lives long enough to be seen from outside."""
 
 MORE = """
 [consumers.web]
