@@ -21,6 +21,7 @@ ROOMS = [
     "alerts",
     "rotation",
     "rotation/compromise",
+    "backup",
     "client",
     "client/sources",
     "client/adapters",

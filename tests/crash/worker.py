@@ -14,7 +14,7 @@ from typing import Any
 
 from keyturn.core.errors import KeyturnError
 from keyturn.core.rotator import Answer
-from keyturn.core.secret import Bundle
+from keyturn.core.secret import Bundle, SecretValue
 from keyturn.testing.installation import SECRET_NAME, Installation
 from keyturn.wiring import CLAIM, Assembly
 from tests.crash.points import Place, Points, Seen
@@ -216,7 +216,7 @@ def recoverable(assembly: Assembly) -> str:
     for slot in rotator.slots:
         if not rotator.look(slot).enabled:
             continue
-        mine = (bundle for bundle in kept if bundle["username"].reveal() == slot)
+        mine = (bundle for bundle in kept if bundle["username"] == SecretValue(slot))
         answers = {rotator.accepts(bundle).answer for bundle in mine}
         if not answers & {Answer.ACCEPTED, Answer.UNREACHABLE}:
             return slot

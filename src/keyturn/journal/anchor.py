@@ -329,8 +329,8 @@ def _anchor(
     trusted: Mapping[int, _Own], outside: Mapping[int, tuple[str, Checkpoint]], rows: Mapping[str, Sequence[Row]]
 ) -> Anchor | None:
     both = trusted.keys() & outside.keys()
-    if not both:
-        return None
+    if not both or max(outside) > max(both):
+        return None  # a later one stands outside: what the journal lost since, a record of a gap does not bring back
     n = max(both)
     where, one = outside[n]
     covered: dict[str, int] = defaultdict(int)

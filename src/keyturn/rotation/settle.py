@@ -17,6 +17,9 @@ from keyturn.rotation.settling import MAX_GAP_MS, may_release
 NOT_WAITED = -1
 """Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
 
+RELEASED_AGAIN = 60.0
+"""Seconds, at most, between two ends of a pooler's idle sessions: each pause is twice the one before."""
+
 NAMED_AGAIN = 60.0
 """Seconds before holdouts that change all the time are written down once more."""
 
@@ -99,7 +102,8 @@ class Settle:
         self._rejections: set[Rejected] = set()
         self._held: tuple[str, ...] = ()
         self._held_at: Moment | None = None
-        self._begun = log.delivered or clock.now()
+        self._looking = clock.now()
+        self._begun = log.delivered or self._looking
         self._strangers = False
         self.holdouts: tuple[str, ...] = ()
 
@@ -196,7 +200,12 @@ class Settle:
         """Write down what a pooler keeps idle, where that may be ended; the machine then says so."""
         pooled = sum(one.pooled for one in sessions)
         rotation = self._log.state.rotation
-        if pooled and rotation is not None and self._leaving is not None and self.under_way() and may_release(rotation):
+        if not pooled or rotation is None or self._leaving is None or not self.under_way():
+            return
+        # Sessions fall idle one after the other, and a pooler may open new ones: not one release for each.
+        pause = min(self._parts.policy.pause * 2 ** (rotation.releases - 1), RELEASED_AGAIN)
+        passed = self._looking.elapsed(self._clock.now()) or 0.0
+        if may_release(rotation) and (not rotation.releases or passed >= pause):
             self._log.append(DisuseObserved(rotation.id, self._leaving, 0, 1, pooled=pooled))
 
     def _conclude(self) -> None:

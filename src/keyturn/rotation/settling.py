@@ -15,7 +15,7 @@ from keyturn.rotation.state import Rotation, Settling
 MAX_GAP_MS = 5_000
 """A longer hole between two samples starts the quiet window anew."""
 
-MAX_RELEASES = 5
+MAX_RELEASES = 20
 """A pooler that opens idle sessions again as often as this is not idle: it holds, and a person looks."""
 
 

@@ -7,6 +7,7 @@ shown to have taken the whole of it: it closes its side after ours.
 import errno
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,8 +142,13 @@ def _send_stream(stream: socket.socket, content: bytes) -> None:
     """Octet counting, then our end of the stream; the receiver ends its own when it has read everything."""
     stream.sendall(f"{len(content)} ".encode("ascii") + content)
     stream.shutdown(socket.SHUT_WR)
+    # One deadline for the whole end: who drips bytes must not hold the sender.
+    until = time.monotonic() + (stream.gettimeout() or 0.0)
     while stream.recv(4096):
-        pass
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        stream.settimeout(left)
 
 
 @contextmanager

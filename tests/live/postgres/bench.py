@@ -106,7 +106,9 @@ class PostgresBench:
 
     def transcript(self) -> str:
         """The server's log with every statement, and the views that show statements and roles."""
-        shown = self.server.execute("SELECT * FROM pg_stat_activity") + self.server.execute("SELECT * FROM pg_roles")
+        shown = self.server.execute("SELECT * FROM pg_stat_activity") + self.server.execute(
+            "SELECT to_json(r)::text FROM pg_roles r"
+        )
         log = self.server.log.read_text()
         assert "PASSWORD 'SCRAM-SHA-256$" in log
         return log + repr(shown)

@@ -128,6 +128,19 @@ def test_a_journal_put_back_behind_its_newest_checkpoint_is_found() -> None:
     assert not found.verdict.sound
 
 
+def test_a_forged_gap_does_not_anchor_a_journal_that_was_cut() -> None:
+    """Records of a gap need no key: with a later checkpoint outside, they bring no journal back to an earlier one."""
+    kept = {stream: list(GOOD.records[stream][: GOOD.checkpoints[1].moved[stream].seq]) for stream in GOOD.records}  # type: ignore[index] # it moved all
+    rows = {}
+    for stream, records in kept.items():
+        last, seen = records[-1], kept[SYSTEM][-1]
+        found = {"seq": last.seq, "hash": last.hash}
+        head = envelope(stream, Head(last.seq, last.hash), "gap", seen={"seq": seen.seq, "hash": seen.hash})
+        gap = write(head, Event("gap", {"reason": "forged", "expected": None, "found": found}))
+        rows[stream] = lying([*records, gap])
+    assert judged(rows).anchor is None
+
+
 LAST = max(number for number, (_, said) in enumerate(GOOD.order) if said.kind == "checkpoint.made")
 
 

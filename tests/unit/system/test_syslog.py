@@ -1,6 +1,7 @@
 """Syslog messages, received by a socket that takes RFC 5424 and nothing else."""
 
 import socket
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,3 +123,24 @@ def test_the_receiver_of_these_tests_is_strict(content: bytes) -> None:
         parse(content)
     with pytest.raises(ValueError, match="octet"):
         frames(b"9 short")
+
+
+def test_a_receiver_that_drips_bytes_holds_nobody() -> None:
+    """One deadline counts for the whole end of a stream, however much comes before it."""
+    stop = threading.Event()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def drip() -> None:
+            with closing(listening.accept()[0]) as stream:
+                while not stop.wait(0.05):
+                    try:
+                        stream.send(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(Unavailable, match=r"timed out|no answer in time"):
+            send(Address("tcp", "127.0.0.1", listening.getsockname()[1]), PLAIN, 0.3)
+        stop.set()
+        thread.join()
