@@ -192,7 +192,7 @@ class SystemCalls:
         lines = tracer.lines()
         hit = next((number for number, line in enumerate(lines) if "(INJECTED)" in line), None)
         killed = not injection.error and not told.status
-        if not killed and hit is None:
+        if not killed and (hit is None or _ours(lines[hit])):
             self._missed(injection)
             return
         self._harness.fault()
@@ -213,6 +213,13 @@ class SystemCalls:
         else:
             self._harness.ledger.calls["skipped not reached in three rotations"] += 1
             self._harness.ledger.done.append(name)
+
+
+def _ours(line: str) -> bool:
+    """Whether the call was one of the harness: it speaks through a pipe."""
+    match = _LINE.match(line)
+    fd = _FD.match(match["rest"]) if match else None
+    return fd is not None and fd["path"].startswith("pipe:")
 
 
 def _place(lines: list[str], default: Place) -> Place:
