@@ -32,14 +32,21 @@ class Harness:
         installation: provisioned, its application running.
         ledger: what is counted.
         kept: where the ledger is kept.
-        stopping: asked between two rotations; True ends the lane.
+        asked: whether somebody asked to end, looked at between two rotations.
+        most: after how many faults it has had its share; None for no end. A journal that is long makes
+            every start of a worker slow, and says nothing new.
     """
 
     def __init__(
-        self, installation: Installation, ledger: Ledger, kept: Path, stopping: Callable[[], bool] = lambda: False
+        self,
+        installation: Installation,
+        ledger: Ledger,
+        kept: Path,
+        asked: Callable[[], bool] = lambda: False,
+        most: int | None = None,
     ) -> None:
         self.installation, self.ledger = installation, ledger
-        self.stopping = stopping
+        self._asked, self._most, self._faults = asked, most, 0
         self._kept = kept
         self._before = (ledger.logins, ledger.lost, ledger.seconds)
         self._started = time.monotonic()
@@ -60,9 +67,14 @@ class Harness:
         """A worker from its start to its end."""
         return self.end(self.start(orders), about or orders.plan)
 
+    def stopping(self) -> bool:
+        """Whether the lane shall end after the rotation that is open."""
+        return self._asked() or (self._most is not None and self._faults >= self._most)
+
     def fault(self) -> None:
         """A fault happened now: recovery is timed from here."""
         self._faulted = time.monotonic()
+        self._faults += 1
 
     def recover(self, about: str, *, accepted: Iterable[str] = ("closed",), last: Told | None = None) -> Told:
         """Undisturbed, the rotation has to reach an end that is accepted; then the world is judged."""
@@ -142,5 +154,9 @@ def load(installation: Installation, processes: int, every: float) -> list[subpr
         command = [sys.executable, "-m", "tests.crash.load", "--client", str(installation.client_path)]
         command += ["--log", str(installation.folder / f"app-load-{number}.log"), "--dbname", installation.dbname]
         command += ["--port", str(installation.postgres.port), "--every", str(every)]
-        started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ}))
+        started.append(
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ}, start_new_session=True
+            )  # Ctrl-C is for the lanes: their rotations need the load to come to an end
+        )
     return started

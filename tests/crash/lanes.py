@@ -30,6 +30,8 @@ APPLICATION = ("--login-every", "0.5", "--query-every", "0.25")
 """What the one ordinary application process of a lane does: log in by TLS, and query through its pool."""
 
 MANY = 1_000_000
+MOST = 120
+"""Faults on one installation; the next one begins with an empty journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +156,18 @@ def run(name: str, settings: Settings, shared: PostgresServer) -> None:
     ledger = Ledger.read(kept)
     if settings.quota is not None:
         settings = replace(settings, quota=settings.quota * SHARES.get(name, 1))
-    if ledger.finished:
-        return
+    while not ledger.finished and not settings.stop.is_set():
+        _furnished(name, settings, shared, ledger, kept)
+
+
+def _furnished(name: str, settings: Settings, shared: PostgresServer, ledger: Ledger, kept: Path) -> None:
+    """The lane on an installation of its own, for as long as its journal is not too long."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"keyturn-{name}-")))
         postgres = shared
         if name == "server":
             postgres = stack.enter_context(PostgresServer(SETTINGS, fsync=True, hba=(HBA, WITHOUT_TLS)))
-        dbname = f"clo_{name.replace('-', '_')}"
+        dbname = f"clo_{name.replace('-', '_')}_{ledger.rotations}"
         folder.chmod(0o711)
         # an ordinary application takes a server that is down for a failure; the load tells one from the other
         ordinary, port = 1, postgres.port
@@ -176,7 +182,8 @@ def run(name: str, settings: Settings, shared: PostgresServer) -> None:
         installation.prepare()
         installation.provision(APPLICATION)
         installation.processes += load(installation, 1, settings.every)
-        harness = Harness(installation, ledger, kept, settings.stop.is_set)
+        most = MOST if settings.quota is None else None
+        harness = Harness(installation, ledger, kept, settings.stop.is_set, most)
         LANES[name](harness, settings)
-        ledger.finished = not settings.stop.is_set()
+        ledger.finished = not harness.stopping()
         harness.keep()

@@ -186,7 +186,9 @@ class Installation:
             number = len(self.processes)
             command = [sys.executable, "-m", "keyturn.testing.consumer_process", "--client", str(self.client_path)]
             command += ["--log", str(self.folder / f"app-{number}.log"), "--table", TABLE, *more]
-            self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))  # noqa: S603 - our own module
+            # Ctrl-C in a terminal is for us, and a rotation under way needs them to come to its end.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own module
+            self.processes.append(process)
 
     def stop_application(self) -> None:
         """End the processes, by pid, and wait for them."""
