@@ -37,6 +37,8 @@ _SIGNS = {
 
 def clean(text: str) -> str:
     """`text` on one screen line: what is not printable is escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

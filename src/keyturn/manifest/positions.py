@@ -23,6 +23,8 @@ MAX_SCALAR = 1_000
 
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*+")
 _SPACE = re.compile(r"[ \t]*+")
+_SKIPPED = " \t\n#"
+"""What either of the two begins with: most often there is none of it, and nothing to match."""
 _KEY = re.compile(r"[A-Za-z0-9_-]++|\"(?:[^\"\\\n]|\\.)*+\"|'[^'\n]*+'")
 _TEXT = re.compile(
     r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}'
@@ -115,8 +117,9 @@ class _Scan:
                 self._pair(table)
 
     def _skip(self, pattern: re.Pattern[str]) -> bool:
-        match = pattern.match(self._text, self._at)
-        self._at = match.end() if match else self._at
+        if self._text[self._at : self._at + 1] in _SKIPPED:
+            match = pattern.match(self._text, self._at)
+            self._at = match.end() if match else self._at
         return True
 
     def _take(self, mark: str) -> bool:
