@@ -3,8 +3,9 @@
     python -m tests.live.postgres.healing_client --client FILE --log FILE
 
 One session is opened at the start and used until the end; beside it a fresh log-in every 10 ms. A line
-of JSON for each log-in whose first try was refused, and one on SIGTERM with the counts:
+of JSON when that session stands, one for each log-in whose first try was refused, and one on SIGTERM with the counts:
 
+    {"up": true}
     {"at": 1764000000.0, "healed_ms": 41}
     {"logins": 900, "refused_first": 1, "never": 0, "session": true}
 
@@ -36,6 +37,7 @@ class Client:
         self._secrets, self._handle, self._log = secrets, secrets["database-url"], log
         self._kept = self._connect()
         self.logins = self.refused_first = self.never = 0
+        self._say({"up": True})
 
     def log_in(self) -> None:
         """One log-in; turned down, it heals by reading again."""

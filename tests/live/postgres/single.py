@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from keyturn.journal.record import Record
 from keyturn.testing.installation import SECRET_NAME, Installation
 
 ROOT = Path(__file__).resolve().parents[3]
+UP_SECONDS = 30.0
 DYING = """
 import os, signal, sys
 from pathlib import Path
@@ -63,6 +65,10 @@ class Single(Installation):
             command = [sys.executable, "-m", "tests.live.postgres.healing_client", *more]
             command += ["--client", str(self.client_path), "--log", str(self.folder / f"app-{number}.log")]
             self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=ROOT))
+        until = time.monotonic() + UP_SECONDS
+        while sum('"up"' in log.read_text() for log in self.logs) < self.expected:
+            assert time.monotonic() < until, "the application did not start"
+            time.sleep(0.02)
 
     def said(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What the application said until it ended: log-ins that were refused first, and the counts."""

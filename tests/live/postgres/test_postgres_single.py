@@ -134,7 +134,7 @@ def test_rotation(installation: Single) -> None:
     assert len(counts) == installation.expected
     assert all(count["logins"] > 0 and count["session"] and not count["never"] for count in counts)
     began, ended = gap_of(records)
-    assert measured <= ended - began + 0.001
+    assert measured <= ended - began + 0.0025  # each of the four times is cut to a millisecond
     # A value that was read is as old as `max_stale` at the most: so long after the gap it may still be the old one.
     assert [one for one in refused if not began <= one["at"] <= ended + MAX_STALE] == []
     assert [one for one in refused if one["healed_ms"] > HEAL * 1000] == []
