@@ -26,7 +26,7 @@ PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s")
 WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256"
 """For the load: its log-ins shall cost the server an authentication and little else."""
 
-APPLICATION = ("--login-every", "0.5", "--query-every", "0.25")
+APPLICATION = ("--login-every", "2", "--query-every", "0.5")
 """What the one ordinary application process of a lane does: log in by TLS, and query through its pool."""
 
 MANY = 1_000_000

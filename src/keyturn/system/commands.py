@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from keyturn.core.errors import AdapterError, Denied, NotFound, Unavailable
+from keyturn.system.signals import held
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT = 16 * 1024
@@ -53,10 +54,31 @@ def run(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> 
         NotFound, Denied, Unavailable: it could not be started.
     """
     allowed = {"PATH": PATH, "LANG": "C.UTF-8", **environment}
+    with held() as release:  # an interrupt waits until there is somebody who ends what was started
+        process = _start(argv, allowed)
+        assert process.stdout is not None
+        # the leader is not waited for before its group was signalled: till then nobody else gets its number
+        leader = os.pidfd_open(process.pid)
+        try:
+            with process.stdout as stream:
+                release()
+                output, in_time = _listen(stream, leader, time.monotonic() + timeout)
+        except BaseException:
+            _end(process, leader)
+            raise
+        else:
+            if not in_time:
+                _end(process, leader)
+            return Ended(process.wait() if in_time else None, output)
+        finally:
+            os.close(leader)
+
+
+def _start(argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(  # noqa: S603 - an argv from the manifest, never a shell
+        return subprocess.Popen(  # noqa: S603 - an argv from the manifest, never a shell
             list(argv),
-            env=allowed,
+            env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -65,21 +87,6 @@ def run(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> 
         )
     except OSError as error:
         raise _not_started(argv[0], error) from None
-    assert process.stdout is not None
-    # the leader is not waited for before its group was signalled: till then nobody else gets its number
-    leader = os.pidfd_open(process.pid)
-    try:
-        with process.stdout as stream:
-            output, in_time = _listen(stream, leader, time.monotonic() + timeout)
-    except BaseException:
-        _end(process, leader)
-        raise
-    else:
-        if not in_time:
-            _end(process, leader)
-        return Ended(process.wait() if in_time else None, output)
-    finally:
-        os.close(leader)
 
 
 def _not_started(program: str, error: OSError) -> AdapterError:

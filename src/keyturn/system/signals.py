@@ -1,7 +1,9 @@
-"""A request to stop, from a terminal or a supervisor, that lets the step under way be finished."""
+"""Requests to stop, from a terminal or a supervisor: they let a step be finished, or wait for a moment."""
 
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -41,3 +43,31 @@ class StopRequest:
         while self._former:
             number, former = self._former.popitem()
             signal.signal(number, former)
+
+
+@contextmanager
+def held() -> Iterator[Callable[[], None]]:
+    """SIGINT, SIGTERM and SIGHUP wait inside the block, until what it gives is called.
+
+    For the moment in which an exception would lose what was just made, as the number of a process. What
+    Python handles waits; what is ignored, or ends the process at once, does so. Python runs its handlers
+    in the main thread only, so in others nothing waits.
+    """
+    come: list[int] = []
+    former: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def release() -> None:
+        while former:
+            signal.signal(*former.popitem())
+        while come:
+            signal.raise_signal(come.pop(0))
+
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP:
+                if callable(handler := signal.getsignal(number)):
+                    former[number] = handler
+                    signal.signal(number, lambda which, _: come.append(which))
+        yield release
+    finally:
+        release()

@@ -107,3 +107,21 @@ def test_an_interrupt_ends_the_command_too(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate()[0] == "interrupted\n"
     assert start_of(int(noted.read_text())) is None
+
+
+def test_an_interrupt_while_it_is_being_started_ends_it_too() -> None:
+    """A command that is not yet in anybody's hands when Ctrl-C comes is ended all the same."""
+    ours = (
+        "import signal, subprocess, sys; from keyturn.system.commands import run\n"
+        "def started(frame, event, _):\n"
+        "    if event == 'return' and frame.f_code is subprocess.Popen.__init__.__code__:\n"
+        "        sys.setprofile(None)\n"
+        "        print(frame.f_locals['self'].pid, flush=True)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "sys.setprofile(started)\n"
+        "try: run(['/bin/sleep', '60'], {}, 60)\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    done = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=True)
+    pid, said = done.stdout.split()
+    assert (said, start_of(int(pid))) == ("interrupted", None)

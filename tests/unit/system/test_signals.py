@@ -1,11 +1,12 @@
-"""A request to stop lets the step under way be finished."""
+"""A request to stop lets the step under way be finished, and waits where it must."""
 
 import os
 import signal
+import threading
 
 import pytest
 
-from keyturn.system.signals import STOP, StopRequest
+from keyturn.system.signals import STOP, StopRequest, held
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -37,3 +38,43 @@ def test_an_ignored_signal_stays_ignored() -> None:
             assert not stopping()
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def test_signals_wait_until_they_are_released() -> None:
+    """Both come at `release`, and the handlers are those of before."""
+    come: list[int] = []
+    former = {number: signal.signal(number, lambda which, _: come.append(which)) for number in STOP}
+    mine = [signal.getsignal(number) for number in STOP]
+    try:
+        with held() as release:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert come == []
+            release()
+            assert sorted(come) == [signal.SIGINT, signal.SIGTERM]
+        assert [signal.getsignal(number) for number in STOP] == mine
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_that_waited_comes_at_the_end_of_the_block_at_the_latest() -> None:
+    """An error inside the block does not swallow Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt), held():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise OSError
+
+
+def test_outside_the_main_thread_nothing_waits() -> None:
+    """A thread that holds signals neither fails nor changes a handler."""
+    seen: list[object] = []
+
+    def hold() -> None:
+        with held() as release:
+            seen.extend(signal.getsignal(number) for number in STOP)
+            release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(number) for number in STOP]
