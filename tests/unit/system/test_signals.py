@@ -60,9 +60,14 @@ def test_signals_wait_until_they_are_released() -> None:
 
 def test_a_signal_that_waited_comes_at_the_end_of_the_block_at_the_latest() -> None:
     """An error inside the block does not swallow Ctrl-C."""
-    with pytest.raises(KeyboardInterrupt), held():
-        os.kill(os.getpid(), signal.SIGINT)
-        raise OSError
+
+    def fail() -> None:
+        with held():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise OSError
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
 
 
 def test_outside_the_main_thread_nothing_waits() -> None:
