@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--logins", type=int, help=f"default: {LOGINS_PER_KILL} to a kill")
     parser.add_argument("--short", type=int, help="this many of each fault, and no more")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=float, default=0.035, help="seconds between log-ins of a load process")
+    parser.add_argument("--every", type=float, default=0.015, help="seconds between log-ins of a load process")
     parser.add_argument("--state", type=Path)
     parser.add_argument("--results", type=Path, help="where the figures go as JSON")
     parser.add_argument("--fresh", action="store_true", help="forget what is kept in the state folder")
