@@ -1,5 +1,6 @@
 """Where bundles live."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from keyturn.core.secret import Bundle
@@ -15,6 +16,8 @@ class Store(Protocol):
     kind: str
     cas: bool
     """Whether `promote` is a compare-and-swap at the store itself."""
+    max_bytes: int
+    """The longest `Bundle.reveal()` that it keeps; `stage` refuses a longer one by TooLarge before it writes."""
 
     def read(self, name: str, version: str) -> Bundle:
         """The content of exactly that version. Raises NotFound, Disabled, Corrupt, Unavailable."""
@@ -47,6 +50,12 @@ class Store(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """All names that hold a version."""
+
+    def currents(self) -> Mapping[str, str]:
+        """The id of the current version of every name that has one; no content is read.
+
+        As few requests as the store can do with: this is how many secrets are looked at at once.
+        """
 
 
 @runtime_checkable

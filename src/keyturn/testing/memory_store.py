@@ -2,12 +2,12 @@
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound, UsageError
+from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound, TooLarge, UsageError
 from keyturn.core.secret import Bundle, check_name
 from keyturn.core.version import Version, VersionState
 
@@ -48,6 +48,7 @@ class MemoryStore:
 
     kind = "memory"
     cas = True
+    max_bytes = 1024 * 1024
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -90,11 +91,19 @@ class MemoryStore:
         with self._call("names"):
             return tuple(sorted(self._versions))
 
+    def currents(self) -> Mapping[str, str]:
+        """The id of the current version of every name that has one."""
+        with self._call("currents"):
+            heads = {name: self._current(name) for name in sorted(self._versions)}
+            return {name: head.id for name, head in heads.items() if head}
+
     def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
-        """Keep `bundle` as pending. Raises Conflict when the attempt holds other bytes."""
+        """Keep `bundle` as pending. Raises Conflict when the attempt holds other bytes, TooLarge."""
         with self._call("stage"):
             if not attempt:
                 raise InvalidName("an attempt needs a name")
+            if len(bundle.reveal()) > self.max_bytes:
+                raise TooLarge(f"a bundle of more than {self.max_bytes} bytes")
             known = self._attempted(name, attempt)
             if known is None:
                 fresh = Version(secrets.token_hex(16), attempt, VersionState.PENDING, datetime.now(UTC))

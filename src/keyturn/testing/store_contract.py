@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound
+from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound, TooLarge
 from keyturn.core.secret import MAX_FIELD_BYTES, Bundle
 from keyturn.core.store import Store
 from keyturn.core.version import VersionState
@@ -22,7 +22,8 @@ _Result = TypeVar("_Result")
 
 FIELDS = 25
 WRITERS = 6
-BAD_NAMES = ("", "A", "a--b", "a/b", "../a", "1a", "-a", "a.b", "a_b", "a" * 64, "a\0", "a\n", "ä", "a\ud800")
+BAD_NAMES = ("", "a/b", "../a", "a" * 250, "a\0", "a\n", " a", "ä", "a\ud800")
+"""Names that no store takes. A store may be stricter, and says so in its own tests."""
 _PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n"
 
 
@@ -80,6 +81,7 @@ def staged_is_pending_and_reads_back(connect: Connect) -> None:
     _hold(described.state is VersionState.PENDING, "a staged version is pending")
     _hold(described.created.tzinfo is not None, "a version says when it was made, with an offset")
     _hold(store.names() == ("database",), "a name with a pending version is named")
+    _hold(not store.currents(), "a pending version is nobody's current one")
 
 
 def staging_again_writes_nothing(connect: Connect) -> None:
@@ -188,7 +190,7 @@ def what_is_not_there_is_not_found(connect: Connect) -> None:
 
 
 def names_are_checked(connect: Connect) -> None:
-    """A name that Keyturn does not allow is InvalidName in every method."""
+    """A name that no store takes is InvalidName in every method."""
     store = connect()
     for name in BAD_NAMES:
         _refused(InvalidName, "a bad name is not staged", store.stage, name, _bundle(), "attempt-1")
@@ -215,13 +217,34 @@ def versions_keep_their_order(connect: Connect) -> None:
 
 def content_is_kept_exactly(connect: Connect) -> None:
     """25 fields, the longest text, quotes, blanks, other scripts and PEM come back as they were."""
-    texts = ["", " ", " a ", "'\"\\;$%`", "@:/?#[]{}", "ä€漢😀", "A\u030a", "%40", "-", _PEM, "x" * MAX_FIELD_BYTES]
+    longest = "x" * min(MAX_FIELD_BYTES, connect().max_bytes // 4)
+    texts = ["", " ", " a ", "'\"\\;$%`", "@:/?#[]{}", "ä€漢😀", "A\u030a", "%40", "-", _PEM, longest]
     fields = {f"field_{n}": texts[n % len(texts)] for n in range(FIELDS)}
-    bundle = Bundle(fields | {"field_10": "x" * MAX_FIELD_BYTES, "field_21": "y"})
+    bundle = Bundle(fields | {"field_10": longest, "field_21": "y"})
     version = connect().stage("many", bundle, "attempt-1")
     back = connect().read("many", version)
     _hold(len(back) == FIELDS and back == bundle, "content is kept exactly")
     _hold(back.proof_key == bundle.proof_key, "the proof key is kept exactly")
+
+
+def what_does_not_fit_is_refused(connect: Connect) -> None:
+    """A bundle of more bytes than the store keeps is TooLarge, and nothing of it is there."""
+    store = connect()
+    text = "x" * min(MAX_FIELD_BYTES, store.max_bytes)
+    bundle = Bundle({f"field_{n}": text for n in range(store.max_bytes // len(text) + 1)})
+    _refused(TooLarge, "a bundle that does not fit", store.stage, "database", bundle, "attempt-1")
+    _hold(store.names() == (), "what was refused leaves nothing")
+
+
+def all_current_ones_are_told_at_once(connect: Connect) -> None:
+    """`currents` says of every name what `current` says of it."""
+    store = connect()
+    for n in range(3):
+        _current(store, f"name-{n}", str(n), f"attempt-{n}")
+    _current(store, "name-1", "later", "attempt-9")
+    store.stage("name-2", _bundle("pending"), "attempt-8")
+    told = connect().currents()
+    _hold(dict(told) == {name: store.current(name) for name in store.names()}, "all current ones are told at once")
 
 
 def one_of_two_writers_wins(connect: Connect) -> None:
@@ -280,6 +303,8 @@ RULES: tuple[Rule, ...] = (
     names_are_checked,
     versions_keep_their_order,
     content_is_kept_exactly,
+    what_does_not_fit_is_refused,
+    all_current_ones_are_told_at_once,
     one_of_two_writers_wins,
     staging_at_once_is_staging_once,
 )

@@ -1,12 +1,12 @@
 """Every store passes the contract, and the contract catches stores that break it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import AdapterError
+from keyturn.core.errors import AdapterError, InvalidName
 from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow, Store
 from keyturn.core.version import Version
@@ -31,6 +31,16 @@ def _vault(path: Path) -> Connect:
 def test_contract(rule: Rule, make: Callable[[Path], Connect], tmp_path: Path) -> None:
     """Each rule of the contract holds for each store."""
     rule(make(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["A", "a--b", "1a", "-a", "a.b", "a_b", "a" * 64])
+@pytest.mark.parametrize("make", [_memory, _vault], ids=["memory", "local"])
+def test_what_keyturn_itself_names_is_as_the_manifest_has_it(
+    name: str, make: Callable[[Path], Connect], tmp_path: Path
+) -> None:
+    """Stores of our own take the manifest's names and no others."""
+    with pytest.raises(InvalidName):
+        make(tmp_path)().current(name)
 
 
 class _Promotes(MemoryStore):
@@ -92,7 +102,25 @@ class _Obeys(MemoryStore):
         return version == self.current(name) or super().retire(name, version)
 
 
-@pytest.mark.parametrize("broken", [_Promotes, _Repeats, _Forgives, _Untyped, _Backwards, _Forgets, _Naive, _Obeys])
+class _Swallows(MemoryStore):
+    """Keeps what does not fit, cut off."""
+
+    def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
+        cut = bundle if len(bundle.reveal()) <= self.max_bytes else Bundle({"cut": "off"})
+        return super().stage(name, cut, attempt)
+
+
+class _Overlooks(MemoryStore):
+    """Takes whatever is there for current."""
+
+    def currents(self) -> Mapping[str, str]:
+        return {name: self.versions(name)[-1].id for name in self.names()}
+
+
+BROKEN = (_Promotes, _Repeats, _Forgives, _Untyped, _Backwards, _Forgets, _Naive, _Obeys, _Swallows, _Overlooks)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_the_contract_catches_a_broken_store(broken: type[MemoryStore]) -> None:
     """A store with one seeded bug breaks at least one rule."""
     caught = 0

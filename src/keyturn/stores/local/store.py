@@ -1,6 +1,6 @@
 """The local vault as a store: names, versions, and one current version for each name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -38,6 +38,7 @@ class LocalVault:
 
     kind = "local"
     cas = True
+    max_bytes = MAX_BUNDLE_BYTES
 
     def __init__(self, file: VaultFile, now: Callable[[], datetime] = utc_now) -> None:
         self.file = file
@@ -155,6 +156,11 @@ class LocalVault:
         """All names that hold a version, sorted."""
         with self.file.reading() as transaction:
             return tuple(sorted({head.name for head in transaction.heads}))
+
+    def currents(self) -> Mapping[str, str]:
+        """The id of the current version of every name that has one."""
+        with self.file.reading() as transaction:
+            return {head.name: head.id for head in transaction.heads if head.state == VersionState.CURRENT}
 
     def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
         """Keep `bundle` as pending and return its version id; the same attempt again writes nothing.
