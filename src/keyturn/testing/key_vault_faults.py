@@ -1,0 +1,71 @@
+"""What can be made to go wrong between a client and the double of a Key Vault."""
+
+import threading
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+
+
+class Fault(Enum):
+    """What the client gets instead of the answer."""
+
+    RESET = "the connection is reset"
+    SILENCE = "no answer, until the client gives up"
+    THROTTLED = "429 with Retry-After"
+    INTERNAL = "500 with an error of Key Vault"
+    UNAVAILABLE = "503 with an error of Key Vault"
+    HTML = "200 with a page of HTML, as a captive portal does"
+    BAD_GATEWAY = "502 with a page of HTML, as a proxy does"
+    HALF_BODY = "the first half of the answer"
+    EXPIRED = "401: the token has expired"
+    DENIED = "403: the right was taken away"
+
+
+BEFORE_ANY_EFFECT = frozenset({Fault.THROTTLED, Fault.EXPIRED, Fault.DENIED})
+"""By these the server says that it did nothing."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """One fault that waits for its requests."""
+
+    match: str
+    fault: Fault
+    times: int
+    after: bool
+    retry_after: int
+
+
+class Faults:
+    """The faults that wait, in the order in which they were planned. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Planned] = []
+        self._lock = threading.Lock()
+
+    def plan(self, planned: Planned) -> None:
+        """Let `planned.times` requests that match go wrong.
+
+        Raises:
+            ValueError: a fault by which the server says that it did nothing, after the effect.
+        """
+        if planned.after and planned.fault in BEFORE_ANY_EFFECT:
+            raise ValueError(f"{planned.fault.name} says that nothing has happened")
+        with self._lock:
+            self._waiting.append(planned)
+
+    def take(self, method: str, path: str) -> Planned | None:
+        """The fault of this request, which is used up by it once."""
+        with self._lock:
+            for planned in self._waiting:
+                if fnmatchcase(f"{method} {path}", planned.match):
+                    planned.times -= 1
+                    if planned.times <= 0:
+                        self._waiting.remove(planned)
+                    return planned
+        return None
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._waiting.clear()
