@@ -18,6 +18,16 @@ Reader = Callable[[str], bytes]
 """Gives the content of a file of the present generation. Raises `AdapterError`."""
 
 
+def group_number(name: str | None) -> int | None:
+    """The id of that group, None for no group. Raises Denied when this host has none of that name."""
+    if name is None:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise Denied(f"there is no group {name!r} on this host", f"groupadd {name}") from None
+
+
 class Generations:
     """A symbolic link, and the directories beside it that it is switched between.
 
@@ -36,12 +46,7 @@ class Generations:
 
     def group_id(self) -> int | None:
         """The group that may read. Raises Denied when this host has none of that name."""
-        if self._group is None:
-            return None
-        try:
-            return grp.getgrnam(self._group).gr_gid
-        except KeyError:
-            raise Denied(f"there is no group {self._group!r} on this host", f"groupadd {self._group}") from None
+        return group_number(self._group)
 
     @property
     def file_mode(self) -> int:

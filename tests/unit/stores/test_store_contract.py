@@ -11,6 +11,9 @@ from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow, Store
 from keyturn.core.version import Version
 from keyturn.stores.local import LocalEscrow, LocalVault
+from keyturn.stores.plain import EnvFile, PlainStore, SecretFiles
+from keyturn.stores.plain.directory import OWN
+from keyturn.stores.plain.keeping import Keeping
 from keyturn.testing.memory_store import MemoryEscrow, MemoryStore
 from keyturn.testing.store_contract import RULES, Connect, ContractBroken, Rule
 
@@ -26,8 +29,19 @@ def _vault(path: Path) -> Connect:
     return lambda: LocalVault.open(where, key_file=key_file, anchor=anchor, vault_id=made.vault_id)
 
 
+def _files(path: Path) -> Connect:
+    return lambda: PlainStore(SecretFiles(path / "secrets"), Keeping(path / "secrets" / OWN))
+
+
+def _env_file(path: Path) -> Connect:
+    return lambda: PlainStore(EnvFile(path / ".env"), Keeping(path / ".env.keyturn"))
+
+
+STORES = {"memory": _memory, "local": _vault, "files": _files, "env-file": _env_file}
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("make", [_memory, _vault], ids=["memory", "local"])
+@pytest.mark.parametrize("make", STORES.values(), ids=STORES)
 def test_contract(rule: Rule, make: Callable[[Path], Connect], tmp_path: Path) -> None:
     """Each rule of the contract holds for each store."""
     rule(make(tmp_path))
