@@ -17,13 +17,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from select import select
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, Unpack, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from keyturn.testing.certificates import Authority
 from keyturn.testing.entra import AUDIENCE, TENANT, Identity, TokenIssuer
 from keyturn.testing.key_vault_contents import Answer, Call, Contents, Role
-from keyturn.testing.key_vault_faults import Fault, Faults, Planned
+from keyturn.testing.key_vault_faults import Fault, Faults, How, Planned
 from keyturn.testing.tls_server import HOST, POLL_SECONDS, ReservedPort, TlsServer, server_context
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -109,21 +109,24 @@ class KeyVaultServer:
         self.roles[identity.client_id] = role
         return identity
 
-    def fail(self, match: str, fault: Fault, *, times: int = 1, after: bool = False, retry_after: int = 1) -> None:
-        """Let the next `times` requests that match go wrong, before their effect or after it.
+    def fail(self, match: str, fault: Fault, **how: Unpack[How]) -> Planned:
+        """Let the next requests that match go wrong, before their effect or after it.
 
         Args:
             match: `METHOD /path` with `*` and `?` (fnmatch), as in "PUT /secrets/*" or "POST */oauth2/v2.0/token".
                 A request without a good token gets its challenge and uses up no fault.
             fault: what the client gets instead.
-            times: how many requests; the SDK repeats many by itself.
-            after: whether the effect has happened.
-            retry_after: seconds, for THROTTLED.
+            how: see `How`.
+
+        Returns:
+            The fault, which counts how often it has struck.
 
         Raises:
             ValueError: THROTTLED, EXPIRED or DENIED after the effect.
         """
-        self._faults.plan(Planned(match, fault, times, after, retry_after))
+        planned = Planned(match, fault, **how)
+        self._faults.plan(planned)
+        return planned
 
     def mend(self) -> None:
         """Forget every fault that still waits, and listen."""

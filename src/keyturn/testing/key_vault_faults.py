@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
+from typing import TypedDict
 
 
 class Fault(Enum):
@@ -25,15 +26,37 @@ BEFORE_ANY_EFFECT = frozenset({Fault.THROTTLED, Fault.EXPIRED, Fault.DENIED})
 """By these the server says that it did nothing."""
 
 
+class How(TypedDict, total=False):
+    """How a fault comes.
+
+    Attributes:
+        times: how many requests go wrong (1); the SDK repeats many by itself.
+        after: whether their effect has happened (no).
+        skip: how many that match pass before (0).
+        retry_after: seconds, for THROTTLED (1).
+    """
+
+    times: int
+    after: bool
+    skip: int
+    retry_after: int
+
+
 @dataclass(slots=True)
 class Planned:
-    """One fault that waits for its requests."""
+    """One fault that waits for its requests: of those that match `skip` pass, then `times` go wrong.
+
+    Attributes:
+        struck: how many it has broken so far.
+    """
 
     match: str
     fault: Fault
-    times: int
-    after: bool
-    retry_after: int
+    times: int = 1
+    after: bool = False
+    skip: int = 0
+    retry_after: int = 1
+    struck: int = 0
 
 
 class Faults:
@@ -44,7 +67,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def plan(self, planned: Planned) -> None:
-        """Let `planned.times` requests that match go wrong.
+        """Let requests go wrong from now on.
 
         Raises:
             ValueError: a fault by which the server says that it did nothing, after the effect.
@@ -58,11 +81,15 @@ class Faults:
         """The fault of this request, which is used up by it once."""
         with self._lock:
             for planned in self._waiting:
-                if fnmatchcase(f"{method} {path}", planned.match):
-                    planned.times -= 1
-                    if planned.times <= 0:
-                        self._waiting.remove(planned)
-                    return planned
+                if not fnmatchcase(f"{method} {path}", planned.match):
+                    continue
+                if planned.skip:
+                    planned.skip -= 1
+                    continue
+                planned.struck += 1
+                if planned.struck >= planned.times:
+                    self._waiting.remove(planned)
+                return planned
         return None
 
     def clear(self) -> None:
