@@ -167,7 +167,7 @@ class TellsTheValue(RemoteStore):
         except AdapterError as error:
             if isinstance(half, Bundle):
                 led = ValueError("half a body")
-                led.__dict__["partial"] = half["password"].reveal().encode()
+                vars(led).update(partial=half["password"].reveal())
                 error.__context__ = led
             raise
 
