@@ -23,7 +23,7 @@ class Kind:
 
 KINDS: tuple[Kind, ...] = (
     Kind("stores", "local", "local", "keyturn.stores.local.declared:declared"),
-    Kind("stores", "azure-key-vault", "azure_key_vault"),
+    Kind("stores", "azure-key-vault", "azure_key_vault", "keyturn.stores.azure_key_vault.declared:declared"),
     Kind("stores", "aws-secrets-manager", "aws_secrets_manager"),
     Kind("stores", "vault", "vault"),
     Kind("stores", "files", "files_store", "keyturn.stores.plain.declared:files"),

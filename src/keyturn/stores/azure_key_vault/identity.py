@@ -1,0 +1,144 @@
+"""How Keyturn signs in at Azure: one declared way, made anew for each token. Never a chain of guesses.
+
+A token lives about an hour, so a client secret that was rotated meanwhile, a renewed certificate and a fresh federated
+token are found without a restart; and a token that the vault does not accept any more is not had again from a cache.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, Self, cast
+
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+from azure.identity import (
+    AzureCliCredential,
+    CertificateCredential,
+    ClientSecretCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
+
+from keyturn.core.errors import Denied, NotFound
+from keyturn.core.secret import Bundle, SecretValue
+from keyturn.manifest.kinds.azure_identity import Cli, ClientCertificate, ClientSecret, Identity, Managed, Workload
+from keyturn.stores.azure_key_vault.errors import SIGN_IN
+
+FIELDS = ("value", "client_secret")
+"""Where a client secret stands in its bundle, the first that is there."""
+
+
+class Credential(Protocol):
+    """What the SDK's credentials have in common, as far as it is used here."""
+
+    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """A token."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class SignIn:
+    """A credential for the SDK's clients, which makes another one for each token.
+
+    Args:
+        kind: of the identity, for messages.
+        make: the credential; may read a file or a store.
+    """
+
+    def __init__(self, kind: str, make: Callable[[], Credential]) -> None:
+        self.kind = kind
+        self._make = make
+
+    def token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """A fresh token. Raises AdapterError, or what the SDK raises."""
+        with self._made() as credential:
+            return credential.get_token_info(*scopes, options=options)
+
+    def token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **_: Any,  # noqa: ANN401 - the SDK's own signature
+    ) -> AccessToken:
+        """The same in the SDK's older form."""
+        options: TokenRequestOptions = {"enable_cae": enable_cae}
+        if claims:
+            options["claims"] = claims
+        if tenant_id:
+            options["tenant_id"] = tenant_id
+        info = self.token_info(*scopes, options=options)
+        return AccessToken(info.token, info.expires_on)
+
+    get_token_info = token_info
+    get_token = token
+
+    def _made(self) -> Credential:
+        try:
+            return self._make()
+        except (OSError, ValueError):
+            # their texts name what was read, and may hold it
+            failure = Denied(f"the identity {self.kind!r} cannot be read on this host", SIGN_IN[self.kind])
+        raise failure
+
+
+def sign_in(
+    identity: Identity, bundle: Callable[[str], Bundle], *, ca_file: str | None, authority: str | None, timeout: float
+) -> SignIn:
+    """The credential for a declared identity; nothing is read or asked yet.
+
+    Args:
+        identity: as the manifest declares it.
+        bundle: reads the current bundle of another secret, anew at each call.
+        ca_file: authorities for who issues tokens.
+        authority: who issues tokens, if not the public cloud.
+        timeout: seconds for one request.
+    """
+    common: dict[str, Any] = {
+        "connection_verify": ca_file or True,
+        "connection_timeout": timeout,
+        "read_timeout": timeout,
+        "retry_total": 2,
+        "logging_enable": False,
+    }
+    entra = common | ({"authority": authority, "disable_instance_discovery": True} if authority else {})
+    return SignIn(identity.kind, _maker(identity, bundle, common, entra, timeout))
+
+
+def _maker(
+    identity: Identity, bundle: Callable[[str], Bundle], common: dict[str, Any], entra: dict[str, Any], timeout: float
+) -> Callable[[], Credential]:
+    match identity:
+        case Managed():
+            return partial(ManagedIdentityCredential, client_id=identity.client_id, **common)
+        case Workload():
+            tenant, client, file = identity.tenant_id, identity.client_id, str(identity.token_file)
+            return lambda: _with_token_file(tenant, client, file, entra)
+        case ClientSecret():
+            return lambda: _with_secret(identity, bundle, entra)
+        case ClientCertificate():
+            path = str(identity.certificate_file)
+            return lambda: CertificateCredential(identity.tenant_id, identity.client_id, path, **entra)
+        case Cli():
+            return partial(AzureCliCredential, tenant_id=identity.tenant_id or "", process_timeout=max(1, int(timeout)))
+
+
+def _with_token_file(tenant: str, client: str, file: str, entra: dict[str, Any]) -> Credential:
+    made = WorkloadIdentityCredential(tenant_id=tenant, client_id=client, token_file_path=file, **entra)
+    return cast(Credential, made)  # it leaves `__enter__` to a parent that returns another type
+
+
+def _with_secret(
+    identity: ClientSecret, bundle: Callable[[str], Bundle], entra: dict[str, Any]
+) -> ClientSecretCredential:
+    value = client_secret(bundle(identity.credential), identity.credential)
+    return ClientSecretCredential(identity.tenant_id, identity.client_id, value.reveal(), **entra)
+
+
+def client_secret(bundle: Bundle, name: str) -> SecretValue:
+    """The client secret in its bundle. Raises NotFound."""
+    for field in FIELDS:
+        if field in bundle:
+            return bundle[field]
+    raise NotFound(f"{name!r} has no field {' or '.join(FIELDS)}", f"keyturn set {name}")
