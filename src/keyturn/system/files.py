@@ -83,7 +83,8 @@ class Directory:
         with typed_errors(str(self.path)):
             self.fd: int = os.open(path, flags, dir_fd=within.fd if within else None)
         try:
-            _check_access(os.fstat(self.fd), str(self.path), private, owned=owned)
+            with typed_errors(str(self.path)):
+                _check_access(os.fstat(self.fd), str(self.path), private, owned=owned)
         except AdapterError:
             os.close(self.fd)
             raise
@@ -126,7 +127,8 @@ class Directory:
             # O_NONBLOCK: a FIFO that stands there must not make us wait for a writer
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.fd)
         try:
-            status = os.fstat(fd)
+            with typed_errors(what):
+                status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise Denied(f"{what} is not a regular file", "remove it")
             _check_access(status, what, private, owned=owned)
@@ -262,10 +264,14 @@ class Directory:
             temporary = f".{name}.{secrets.token_hex(8)}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(temporary, flags, mode & 0o600, dir_fd=self.fd)
-            with suppress(BlockingIOError):
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(fd).st_nlink:
-                    return temporary, fd
+            try:
+                with suppress(BlockingIOError):
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.fstat(fd).st_nlink:
+                        return temporary, fd
+            except OSError:
+                os.close(fd)  # an open one would keep its lock, and stay for good
+                raise
             os.close(fd)  # another writer took it for a leftover in the instant before we locked it
         raise OSError(errno.EAGAIN, "no temporary name")
 

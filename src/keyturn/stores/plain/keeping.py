@@ -11,7 +11,7 @@ from pathlib import Path
 from keyturn.core.errors import AdapterError, Corrupt, NotFound, OutcomeUnknown, Refused, Unavailable
 from keyturn.core.secret import Bundle
 from keyturn.stores.plain.history import History, Kept
-from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory
+from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory, typed_errors
 from keyturn.system.locks import FileLock
 
 MAX_BUNDLE_BYTES = 1024 * 1024
@@ -35,7 +35,8 @@ def switched(what: str) -> Iterator[None]:
         OutcomeUnknown: instead of any other `AdapterError`.
     """
     try:
-        yield
+        with typed_errors(what):
+            yield
     except AdapterError as error:
         message = f"{what}; what had to follow did not: {error.message}"
         raise OutcomeUnknown(message, error.remedy or "mend it; the next command makes up for it") from None
@@ -81,7 +82,8 @@ class Keeping:
         written = history.dump()
         with self._opened() as directory:
             try:
-                directory.write(HISTORY, written)
+                with typed_errors(HISTORY):
+                    directory.write(HISTORY, written)
             except AdapterError as error:
                 if self._written(directory) != written:
                     raise

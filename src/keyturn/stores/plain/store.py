@@ -19,6 +19,7 @@ from keyturn.stores.plain.form import Form, Shown
 from keyturn.stores.plain.history import History, Kept
 from keyturn.stores.plain.keeping import MAX_BUNDLE_BYTES, Keeping, switched, tag
 from keyturn.stores.plain.names import ALONE
+from keyturn.system.files import typed_errors
 
 FOREIGN: Final = "foreign"
 """The version of a copy that Keyturn did not write; `read` knows no such version."""
@@ -173,11 +174,12 @@ class PlainStore:
     def _open(self, name: str | None = None, *, make: bool = False) -> Iterator[History]:
         if name is not None:
             self._form.places(name, ALONE)
-        if make:
-            self._form.prepare()
-        self._form.guard()
-        with self._keeping.locked(make=make) as history:
-            yield history
+        with typed_errors(str(self._keeping.path)):
+            if make:
+                self._form.prepare()
+            self._form.guard()
+            with self._keeping.locked(make=make) as history:
+                yield history
 
     def _current(self, history: History, name: str, seen: Shown | None = None) -> str | None:
         """The version that readers get, once the copy was put right."""
