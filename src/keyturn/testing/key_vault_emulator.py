@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -62,12 +63,14 @@ class KeyVaultEmulator(Front):
         self._purge_protection = purge_protection
         self.roles = _Roles(self._vault)
         self.client_id, self.client_secret = "", Bundle({"value": ""})
+        self._name = "emulator.vault.azure.net"
 
     def __enter__(self) -> Self:
         try:
             self._start()
             super().__enter__()
             self.client_id, self.client_secret = self.register(Role.OFFICER)
+            self.empty()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -92,9 +95,22 @@ class KeyVaultEmulator(Front):
 
     def answer(self, asked: Incoming) -> Outgoing:
         """What the emulator says that the path belongs to."""
-        program = self._entra if asked.path.startswith(f"/{TENANT}/") else self._vault
-        wanted = {name: text for name, text in asked.headers.items() if name.lower() != "connection"}
-        return program.ask(asked.method, asked.target, asked.content, {**wanted, "X-Forwarded-Proto": "https"})
+        wanted = {name: text for name, text in asked.headers.items() if name.lower() not in {"connection", "host"}}
+        if asked.path.startswith(f"/{TENANT}/"):
+            return self._entra.ask(asked.method, asked.target, asked.content, wanted)
+        links = {"Host": self._name, "X-Forwarded-Proto": "https"}
+        reply = self._vault.ask(asked.method, asked.target, asked.content, {**wanted, **links})
+        # a client follows this link; ids keep the name of the vault, as those of Azure do
+        here, there = (f'"nextLink":"https://{host}/'.encode() for host in (self.url.removeprefix("https://"), self._name))
+        return reply._replace(content=reply.content.replace(there, here))
+
+    def empty(self) -> None:
+        """Another vault of the same emulator, which holds nothing; every fault is forgotten, every role as at first."""
+        self.mend()
+        self._name = f"keyturn-{secrets.token_hex(4)}.vault.azure.net"
+        self.roles.clear()
+        self.roles[self.client_id] = Role.OFFICER
+        self.requests.clear()
 
     def signed_in(self, asked: Incoming) -> bool:
         """Whether it has a token; the emulator looks whether it is good."""
