@@ -16,7 +16,7 @@ from pathlib import Path
 from scripts import leftovers, parts
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("crash", "e2e", "cli", "live", "gates", "model", "contract", "postgres-17", "mutants", "unit")
+SUITES = ("crash", "e2e", "cli", "live", "gates", "model", "contract", "postgres-17", "azure-cli", "mutants", "unit")
 """In the order in which they are given out: what takes long and waits much first, so that both workers end together."""
 
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -33,6 +33,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "live/postgres/test_pooler_rotation.py": ("pgbouncer",),
     "cli": ("postgresql",),
     "postgres-17": ("postgresql-17",),
+    "azure-cli": ("azure-cli",),
     "crash": ("postgresql",),
     "e2e": ("postgresql",),
     "crash/test_syscalls.py": ("ptrace",),
@@ -42,7 +43,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """What a suite needs of the machine, and what one file of it needs beyond that."""
 
-OPTIONAL = frozenset({"postgres-17"})
+OPTIONAL = frozenset({"postgres-17", "azure-cli"})
 """Named where it is missing, but no failure: the distribution does not have what it needs."""
 
 

@@ -11,6 +11,7 @@ exec 9<. # two commands at once make one environment
 flock 9
 
 "$python" -m scripts.postgresql17
+"$python" -m scripts.azure_cli
 
 stamp=.venv/keyturn-stamp
 want=$({ "$python" -VV; pwd; sha256sum requirements.lock pyproject.toml; } | sha256sum | cut -d' ' -f1)

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "init",
     "provision": "provision",
     "adopt": "adopt",
+    "bootstrap": "bootstrap",
     "doctor": "doctor",
     "status": "status",
     "set": "set",
