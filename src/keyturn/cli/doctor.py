@@ -2,7 +2,7 @@
 
 import typer
 
-from keyturn.checks import clock, consumers, declared, journal, places, rotations, slots, stores, targets
+from keyturn.checks import clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.gather import Facts, gather
 from keyturn.cli.opening import opened
@@ -35,6 +35,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
     return (
         *places.findings(facts.places),
         *places.key_findings(facts.key),
+        *plain.findings(facts.plain),
         *slots.findings(facts.ways),
         *journal.findings(facts.chains),
         *clock.findings(facts.clock_step),

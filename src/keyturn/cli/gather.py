@@ -11,10 +11,12 @@ from typing import Any
 from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.journal import Chains
 from keyturn.checks.places import Key, Place
+from keyturn.checks.plain import Plain
 from keyturn.checks.rotations import Standing
 from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
+from keyturn.cli.plain_places import plain, visible
 from keyturn.cli.rotate import able_to_rotate
 from keyturn.cli.rows import NEVER, standing
 from keyturn.cli.vault_slots import seen
@@ -46,6 +48,7 @@ class Facts:
     standings: tuple[Standing, ...]
     clock_step: float | None
     ways: Ways
+    plain: tuple[Plain, ...] = ()
 
 
 def gather(assembly: Assembly) -> Facts:
@@ -70,6 +73,7 @@ def gather(assembly: Assembly) -> Facts:
         ),
         clock_step=_clock_step(assembly, now),
         ways=seen(assembly),
+        plain=tuple(plain(manifest)),
     )
 
 
@@ -111,6 +115,8 @@ def _places(assembly: Assembly) -> Iterator[Place]:
             shared = NOT_FOR_STRANGERS if getattr(table, "group", None) else OPEN_TO_OTHERS
             bits = shared if key == "bundle_dir" else WRITABLE_BY_STRANGERS
             yield _place(directory, f"{key} of {name}", bits, needed=False)
+    for path, what, bits in visible(manifest):
+        yield _place(path, what, bits, needed=False)
 
 
 def _place(path: Path, what: str, open_bits: int, *, needed: bool = True) -> Place:

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.checks import checkpoints, clock, consumers, declared, journal, places, rotations, slots, stores, targets
+from keyturn.checks import (
+    checkpoints,
+    clock,
+    consumers,
+    declared,
+    journal,
+    places,
+    plain,
+    rotations,
+    slots,
+    stores,
+    targets,
+)
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Unavailable
@@ -15,6 +27,7 @@ from keyturn.core.rotator import Answer, Probe, SlotLook
 
 AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
 PLACE = places.Place("/s/x", "the file", 0o077, user=1000, mode=0o600, owner=1000)
+CLEAR = plain.Plain("/s/secrets/x", 0o640, "readers", "readers")
 ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
@@ -31,6 +44,11 @@ def seen(**changes: object) -> Observation:
 
 
 CASES: list[tuple[str, tuple[Finding, ...]]] = [
+    ("group-docker", plain.findings((replace(CLEAR, group="docker", declared="docker"),))),
+    ("group-docker", plain.findings((replace(CLEAR, mode=None, declared="docker"),))),
+    ("group-docker", plain.findings((replace(CLEAR, group="docker", declared=None),))),
+    ("group-other", plain.findings((replace(CLEAR, group="games"),))),
+    ("plain-linked", plain.findings((replace(CLEAR, linked=True),))),
     ("journal-broken", journal.findings(journal.Chains("", ("a#1: edited",), None))),
     ("journal-broken", journal.findings(journal.Chains("", (), DAMAGED))),
     ("journal-unreadable", journal.findings(journal.Chains("", (), AWAY))),
@@ -87,7 +105,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (checkpoints, clock, consumers, declared, journal, places, rotations, slots, stores, targets)
+MODULES = (checkpoints, clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -111,6 +129,7 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not clock.findings(None)
     assert not places.findings((PLACE, replace(PLACE, owner=0), replace(PLACE, mode=None, needed=False)))
     assert not places.key_findings(places.Key("/elsewhere/vault.key", beside=False))
+    assert not plain.findings((CLEAR, replace(CLEAR, mode=0o600, group="docker"), replace(CLEAR, declared=None)))
     assert not slots.findings(WAYS)
     assert not slots.findings(replace(WAYS, vaults=None))
     assert not stores.findings(stores.StoreLook("main", None))

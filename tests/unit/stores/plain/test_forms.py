@@ -1,5 +1,6 @@
 """What is peculiar to a directory of files, and to a `.env` file."""
 
+import grp
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from keyturn.stores.plain.declared import env_file, files
 from keyturn.stores.plain.keeping import Keeping
 from tests.unit.stores.plain.plain import CANARY, Plain, current, one, pair
 
-GROUP = "games"
+GROUP = next(group.gr_name for group in grp.getgrall() if group.gr_gid)
 TEXT = """\
 # production
 LOG_LEVEL=INFO   # not secret
