@@ -20,7 +20,6 @@ from azure.core.exceptions import (
     HttpResponseError,
     ServiceRequestError,
     ServiceRequestTimeoutError,
-    ServiceResponseError,
 )
 from azure.identity import CredentialUnavailableError
 
@@ -52,8 +51,12 @@ SIGN_IN = {
 }
 """What to do when an identity gives no token, by its kind."""
 
+TRANSIENT = frozenset({"AADSTS90006", "AADSTS90012", "AADSTS90024", "AADSTS90033"})
+"""Codes by which Entra asks to try again (learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
+
 _CODE = re.compile(r"[A-Za-z]{1,60}\Z")
-_AADSTS = re.compile(r"AADSTS[0-9]{4,7}")
+_REFUSED_TOKEN = re.compile(r"AADSTS[0-9]{4,7}|\b(?:invalid|unauthorized)_(?:client|grant|scope)\b")
+"""Entra's own codes, or the words of RFC 6749, section 5.2, where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +164,15 @@ def _no_token(error: ClientAuthenticationError, request: Request) -> AdapterErro
     """Entra ID or the identity on this host gave no token; nothing was sent to the vault."""
     remedy = SIGN_IN.get(request.identity, "keyturn doctor")
     chain = tuple(_chain(error))
-    codes = [code for one in chain for code in _AADSTS.findall(str(one))]
-    if codes:
+    codes = [code for one in chain for code in _REFUSED_TOKEN.findall(str(one))]
+    if codes and codes[0] not in TRANSIENT:
         return Denied(f"cannot {request.what}: Entra ID gives no token ({codes[0]})", remedy)
-    statuses = [_status(one) for one in chain]
-    if HTTPStatus.TOO_MANY_REQUESTS in statuses:
+    if HTTPStatus.TOO_MANY_REQUESTS in map(_status, chain):
         return Throttled(f"cannot {request.what}: too many requests for tokens", PATIENCE)
-    unreachable = any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in chain)
-    if unreachable or any(status >= HTTPStatus.INTERNAL_SERVER_ERROR for status in statuses):
-        return Unavailable(
-            f"cannot {request.what}: no token could be had, its issuer does not answer", "keyturn doctor"
-        )
-    if isinstance(error, CredentialUnavailableError) and request.identity == "managed":
-        return Unavailable(f"cannot {request.what}: the managed identity does not answer on this host", remedy)
-    return Denied(f"cannot {request.what}: the identity {request.identity!r} gives no token", remedy)
+    absent = isinstance(error, CredentialUnavailableError) and request.identity != "managed"
+    if absent or any(isinstance(one, FileNotFoundError | PermissionError) for one in chain):
+        return Denied(f"cannot {request.what}: the identity {request.identity!r} is not there on this host", remedy)
+    return Unavailable(f"cannot {request.what}: no token could be had by the identity {request.identity!r}", remedy)
 
 
 def _from_vault(error: ClientAuthenticationError, request: Request) -> bool:
@@ -266,6 +264,8 @@ def _never_connected(error: Exception) -> str:
 def _no_answer(error: Exception) -> str:
     if (status := _status(error)) >= HTTPStatus.MULTIPLE_CHOICES:
         return f"it answered {status}"
+    if isinstance(error, OSError):
+        return "no connection can be made (is ca_file there?)"
     silent = isinstance(error, AzureError) and not status
     return "no answer came" if silent else "the answer is not Key Vault's"
 

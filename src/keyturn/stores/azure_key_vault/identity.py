@@ -51,8 +51,12 @@ class SignIn:
 
     def token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """A fresh token. Raises AdapterError, or what the SDK raises."""
-        with self._made() as credential:
-            return credential.get_token_info(*scopes, options=options)
+        try:
+            with self._made() as credential:
+                return credential.get_token_info(*scopes, options=options)
+        except (FileNotFoundError, PermissionError):
+            failure = self._unreadable()
+        raise failure
 
     def token(
         self,
@@ -78,9 +82,11 @@ class SignIn:
         try:
             return self._make()
         except (OSError, ValueError):
-            # their texts name what was read, and may hold it
-            failure = Denied(f"the identity {self.kind!r} cannot be read on this host", SIGN_IN[self.kind])
-        raise failure
+            failure = self._unreadable()
+        raise failure  # out here: the texts of those errors name what was read, and may hold it
+
+    def _unreadable(self) -> Denied:
+        return Denied(f"the identity {self.kind!r} cannot be read on this host", SIGN_IN[self.kind])
 
 
 def sign_in(
