@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts import azure_cli, postgresql17
+from scripts import azure_cli, emulators, postgresql17
 
 _BESIDE_PATH = "/usr/sbin:/sbin"
 """Where Debian keeps tools that are not on the PATH of an ordinary user."""
@@ -68,6 +68,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "pgbouncer": lambda: command("pgbouncer"),
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
+    "azure-keyvault-emulator": emulators.present,
 }
 """Debian package, what the set-up fetches, or what the kernel has to allow, to the question whether it is there."""
 

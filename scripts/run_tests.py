@@ -16,7 +16,20 @@ from pathlib import Path
 from scripts import leftovers, parts
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("crash", "e2e", "cli", "live", "gates", "model", "contract", "postgres-17", "azure-cli", "mutants", "unit")
+SUITES = (
+    "crash",
+    "e2e",
+    "cli",
+    "live",
+    "gates",
+    "model",
+    "contract",
+    "postgres-17",
+    "azure-cli",
+    "key-vault-emulator",
+    "mutants",
+    "unit",
+)
 """In the order in which they are given out: what takes long and waits much first, so that both workers end together."""
 
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -34,6 +47,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "cli": ("postgresql",),
     "postgres-17": ("postgresql-17",),
     "azure-cli": ("azure-cli",),
+    "key-vault-emulator": ("azure-keyvault-emulator",),
     "crash": ("postgresql",),
     "e2e": ("postgresql",),
     "crash/test_syscalls.py": ("ptrace",),
@@ -43,7 +57,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """What a suite needs of the machine, and what one file of it needs beyond that."""
 
-OPTIONAL = frozenset({"postgres-17", "azure-cli"})
+OPTIONAL = frozenset({"postgres-17", "azure-cli", "key-vault-emulator"})
 """Named where it is missing, but no failure: the distribution does not have what it needs."""
 
 

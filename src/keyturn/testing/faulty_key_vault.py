@@ -1,9 +1,9 @@
-"""A store over the double of a Key Vault, as `keyturn.testing.store_faults` breaks it."""
+"""A store over a Key Vault of the tests, as `keyturn.testing.store_faults` breaks it."""
 
 from collections.abc import Callable, Mapping
 
 from keyturn.core.store import Store
-from keyturn.testing.key_vault import KeyVaultServer
+from keyturn.testing.key_vault_front import Front
 from keyturn.testing.key_vault_faults import Fault, Planned
 from keyturn.testing.store_faults import LASTING, StoreFault
 
@@ -31,13 +31,13 @@ class FaultyKeyVault:
     """Implements `store_faults.Faulty`.
 
     Args:
-        server: the double, which listens.
+        server: the double or the emulators, which listen.
         open_store: makes a handle; True for one that waits well below a second for an answer.
         match: which requests are counted and broken: "*" are those of the vault and of the issuer of tokens,
             "* /secrets*" those of the vault.
     """
 
-    def __init__(self, server: KeyVaultServer, open_store: Callable[[bool], Store], match: str = "*") -> None:
+    def __init__(self, server: Front, open_store: Callable[[bool], Store], match: str = "*") -> None:
         self._server, self._open_store, self._match = server, open_store, match
         self._planned: Planned | None = None
 
