@@ -6,9 +6,9 @@ token are found without a restart; and a token that the vault does not accept an
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, Self, cast
+from typing import Any, cast
 
-from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+from azure.core.credentials import AccessToken, AccessTokenInfo, SupportsTokenInfo, TokenRequestOptions
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
@@ -26,17 +26,6 @@ FIELDS = ("value", "client_secret")
 """Where a client secret stands in its bundle, the first that is there."""
 
 
-class Credential(Protocol):
-    """What the SDK's credentials have in common, as far as it is used here."""
-
-    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """A token."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 class SignIn:
     """A credential for the SDK's clients, which makes another one for each token.
 
@@ -45,7 +34,7 @@ class SignIn:
         make: the credential; may read a file or a store.
     """
 
-    def __init__(self, kind: str, make: Callable[[], Credential]) -> None:
+    def __init__(self, kind: str, make: Callable[[], SupportsTokenInfo]) -> None:
         self.kind = kind
         self._make = make
 
@@ -78,7 +67,7 @@ class SignIn:
     get_token_info = token_info
     get_token = token
 
-    def _made(self) -> Credential:
+    def _made(self) -> SupportsTokenInfo:
         try:
             return self._make()
         except (OSError, ValueError):
@@ -114,7 +103,7 @@ def sign_in(
 
 def _maker(
     identity: Identity, bundle: Callable[[str], Bundle], common: dict[str, Any], entra: dict[str, Any], timeout: float
-) -> Callable[[], Credential]:
+) -> Callable[[], SupportsTokenInfo]:
     match identity:
         case Managed():
             return partial(ManagedIdentityCredential, client_id=identity.client_id, **common)
@@ -130,9 +119,9 @@ def _maker(
             return partial(AzureCliCredential, tenant_id=identity.tenant_id or "", process_timeout=max(1, int(timeout)))
 
 
-def _with_token_file(tenant: str, client: str, file: str, entra: dict[str, Any]) -> Credential:
+def _with_token_file(tenant: str, client: str, file: str, entra: dict[str, Any]) -> SupportsTokenInfo:
     made = WorkloadIdentityCredential(tenant_id=tenant, client_id=client, token_file_path=file, **entra)
-    return cast(Credential, made)  # it leaves `__enter__` to a parent that returns another type
+    return cast(SupportsTokenInfo, made)  # it leaves `__enter__` to a parent that returns another type
 
 
 def _with_secret(
