@@ -102,7 +102,7 @@ def assigned(lines: Sequence[Line], key: str, value: SecretValue) -> tuple[Line,
     if len(places) > 1:
         raise ValueError(f"{key} is assigned {len(places)} times")
     if not places:
-        return parse("".join([render(lines), _break(lines), _text(f"{key}=", value, "'", "\n")]))
+        return parse("".join([render(lines), _break(lines), _text(f"{key}=", value, "", "\n")]))
     at = places[0]
     line = lines[at]
     if line.flaw:

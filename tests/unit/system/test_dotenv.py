@@ -32,7 +32,7 @@ LONGER = ("A", "B", "_x", "export ", "export", "\r\n", "a=b", "K='v'\n", 'K="v"\
 PIECES = st.sampled_from([*SINGLE, *LONGER, "\u2028", "\u00a0", "\x0b"])
 TEXTS = st.lists(PIECES, max_size=24).map("".join)
 VALUES = st.text(st.sampled_from("aZ0 '\"\\$`#=!&;|<>()*?[]{}~%@:/+-_.,é漢\t\n\u2028"), max_size=12)
-SHELL = ("env", "-i", "sh", "-c", 'set -a; . "$1"; exec env -0', "sh")
+SHELL = ("env", "-i", "HOME=/nowhere", "sh", "-c", 'set -a; . "$1"; exec env -0', "sh")
 
 
 def _by_shell(text: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ def _by_shell(text: str) -> dict[str, str]:
         path.write_bytes(text.encode())
         out = subprocess.run([*SHELL, path], capture_output=True, check=True).stdout.decode()
     pairs = dict(line.split("=", 1) for line in out.split("\0") if line)
-    return {key: value for key, value in pairs.items() if key not in {"PWD", "_", "SHLVL", "OLDPWD"}}
+    return {key: value for key, value in pairs.items() if key not in {"HOME", "PWD", "_", "SHLVL", "OLDPWD"}}
 
 
 def _by_dotenv(text: str) -> dict[str, str | None]:
@@ -131,6 +131,8 @@ READ = {
     "A='b\nc'\n": ("A", "b\nc", "'", ""),
     "A=b c": ("A", "b c", "", dotenv.SHELL),
     "A=b&c": ("A", "b&c", "", dotenv.SHELL),
+    "A=~": ("A", "~", "", dotenv.SHELL),
+    "A=b:~c": ("A", "b:~c", "", dotenv.SHELL),
     "A=b#c": ("A", "b#c", "", dotenv.COMPOSE),
     "A=b\r\n": ("A", "b", "", dotenv.SHELL),
     'A="`b`"': ("A", "`b`", '"', dotenv.SHELL),

@@ -89,15 +89,14 @@ class EnvFile:
         return Directory(self._path.parent, follow=True, private=WRITABLE_BY_OTHERS)
 
     def _lines(self) -> tuple[dotenv.Line, ...]:
+        content = b""
         with suppress(NotFound), self._directory() as directory:
-            if not stands(directory, self._path.name, None):
-                return ()
-            content = directory.read(self._path.name, MAX_TEXT_BYTES, private=OPEN_TO_OTHERS)
-            try:
-                return dotenv.parse(content.decode())
-            except UnicodeDecodeError:
-                raise Corrupt(f"{self._path} is not UTF-8 text", "restore it from a backup") from None
-        return ()
+            if stands(directory, self._path.name, None):
+                content = directory.read(self._path.name, MAX_TEXT_BYTES, private=OPEN_TO_OTHERS)
+        try:
+            return dotenv.parse(content.decode())
+        except UnicodeDecodeError:
+            raise Corrupt(f"{self._path} is not UTF-8 text", "restore it from a backup") from None
 
     def _refuse_twice(self, lines: tuple[dotenv.Line, ...], places: Collection[str]) -> None:
         twice = {key: numbers for key, numbers in dotenv.twice(lines).items() if key in places}

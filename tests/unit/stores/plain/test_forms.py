@@ -65,7 +65,7 @@ def test_what_a_manifest_declares_is_opened_where_it_says(tmp_path: Path) -> Non
         EnvFileOptions.model_validate({"kind": "env-file", "path": f"{tmp_path}/.env", "dev": True}), _around(tmp_path)
     )
     version = current(made, "database", one("a"), "a1")
-    assert (tmp_path / ".env").read_text() == f"DATABASE='{CANARY}-a'\n"
+    assert (tmp_path / ".env").read_text() == f"DATABASE={CANARY}-a\n"
     assert (tmp_path / ".env.keyturn" / f"{version}.bundle").exists()
     assert made.kind == "env-file"
 
@@ -218,7 +218,7 @@ def test_a_value_that_would_be_misread_is_refused_and_nothing_changes(env: Plain
         assert text not in f"{caught.value.message}{caught.value.remedy}"
         assert store.current("database") == before
         assert store.retire("database", version)
-    assert env.path.read_text() == "DATABASE='good'\n"
+    assert env.path.read_text() == "DATABASE=good\n"
 
 
 def test_a_key_that_stands_there_twice_is_a_conflict_that_names_the_lines(env: Plain) -> None:

@@ -111,6 +111,16 @@ def raise_with_remedy(act: Callable[[], object]) -> None:
         raise type(error)(f"{error.message}; {error.remedy}") from None
 
 
+def test_before_a_content_goes_what_is_left_of_its_copy_goes(plain: Plain) -> None:
+    """Retiring puts the copy right first: afterwards nobody could tell that it was ours."""
+    store, last = plain.open(), one("b")
+    first = current(store, "database", pair("a"), "a1")
+    current(store, "database", last, "a2")
+    plain.put(plain.named("database_password"), f"{CANARY}-a-p")
+    store.retire("database", first)
+    assert plain.visible() == {plain.named("database"): last["value"]}
+
+
 def test_what_keyturn_did_not_write_is_not_overwritten(plain: Plain) -> None:
     """A value that stands there already stops the first write; one that is equal does not."""
     store, bundle = plain.open(), one("a")
