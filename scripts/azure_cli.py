@@ -84,10 +84,14 @@ def _run(command: list[str]) -> None:
         raise NotToBeHad(f"it did not come within {SECONDS} s") from None
     if done.returncode == 0:
         return
-    said = (done.stdout + done.stderr).strip()
+    raise judged((done.stdout + done.stderr).strip() or f"{command[0]} ended with {done.returncode}")
+
+
+def judged(said: str) -> NotToBeHad | NotAsPinned:
+    """What the words of an installer that failed mean."""
     if "HASH" not in said and _UNREACHABLE.search(said):
-        raise NotToBeHad("pip could not fetch it")
-    raise NotAsPinned(said or f"{command[0]} ended with {done.returncode}")
+        return NotToBeHad("pip could not fetch it")
+    return NotAsPinned(said)
 
 
 def main() -> int:

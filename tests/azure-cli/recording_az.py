@@ -6,7 +6,7 @@ Runs under the Python of scripts/azure_cli.py, which has azure-cli and not Keytu
 
 It listens at FOLDER/az.sock and keeps azure-cli's own files below FOLDER.
 
-A client sends JSON, {"argv": [...], "state": FILE}, with its stdout and stderr, and gets the exit status. Each call
+A client sends FILE and its words, with NUL between them, and its stdout and stderr; it gets the exit status. Each call
 goes through azure-cli's whole invocation (command table, argument parser, validators, --query, --output);
 only the last step, which would send the request, is ours: it is answered out of FILE, and written down there.
 An unknown argument therefore ends as it does with the real one: exit status 2; a command that no script of ours may
@@ -250,8 +250,8 @@ def fresh(argv: Sequence[str], file: Path, streams: Sequence[int]) -> int:
 def answer(connection: socket.socket, parsed: set[tuple[str, ...]]) -> None:
     """One call, from the words to the exit status."""
     line, streams, _, _ = socket.recv_fds(connection, MAX_WORDS, 2)
-    asked = json.loads(line)
-    argv, file = tuple(asked["argv"]), Path(asked["state"])
+    state, *words = line.decode().split("\0")
+    argv, file = tuple(words), Path(state)
     if command_of(argv) not in ANSWERS:
         os.write(streams[1], f"ERROR: nobody expected this command: {command_of(argv)}\n".encode())
         status = 2

@@ -332,8 +332,8 @@ def test_a_group_of_people_can_be_the_auditors(keyturn: Keyturn, azure: Azure, t
 def test_names_that_a_shell_could_read_otherwise_stay_names(keyturn: Keyturn, azure: Azure, tmp_path: Path) -> None:
     """Parentheses in a resource group reach az as they are."""
     place = [word.replace("clo-system-prod", "clo_(prod).1") for word in PLACE]
-    said = keyturn("bootstrap", "azure", *place)
-    assert azure.run(said.out, tmp_path).status == 0
+    azure.change(fails="identity list")
+    azure.run(keyturn("bootstrap", "azure", *place).out, tmp_path)
     assert azure.state["groups"] == ["clo_(prod).1"]
     assert azure.state["vaults"][0]["id"].split("/")[4] == "clo_(prod).1"
 

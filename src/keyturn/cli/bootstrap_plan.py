@@ -13,9 +13,8 @@ from keyturn.core.errors import UsageError
 from keyturn.core.secret import check_name
 from keyturn.manifest import Manifest
 from keyturn.manifest.secret import SecretTable
+from keyturn.stores.azure_key_vault.names import MAX_NAME, is_name, sibling
 
-PENDING = "--kt-pending"
-"""What the name of an entry gets for the version that is not current yet; it is a sibling of its own."""
 RETENTION_DAYS = 90
 """How long a deleted entry can be brought back: the longest that Azure allows."""
 LOG_DAYS = 365
@@ -24,7 +23,7 @@ MAX_IDENTITY = 128
 
 _VAULT = re.compile(r"[a-zA-Z](?:-?[a-zA-Z0-9]){2,23}\Z")
 _MAX_VAULT = 24
-_GROUP = re.compile(r"[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]\Z")
+_GROUP = re.compile(r"[A-Za-z0-9_(](?:[A-Za-z0-9_().-]{0,88}[A-Za-z0-9_()-])?\Z")
 _LOCATION = re.compile(r"[a-z][a-z0-9]{1,39}\Z")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _WORKSPACE = re.compile(
@@ -189,7 +188,9 @@ def guid(text: str, what: str) -> str:
 
 def group_name(text: str) -> str:
     """A resource group. Raises UsageError."""
-    return _matching(_GROUP, text, "a resource group", "at most 90 letters, digits and _().-, no dot at the end")
+    return _matching(
+        _GROUP, text, "a resource group", "at most 90 letters, digits and _().-, no hyphen first, no dot last"
+    )
 
 
 def location_name(text: str) -> str:
@@ -263,18 +264,18 @@ def grants(manifest: Manifest | None, store: str) -> tuple[Grant, ...]:
     if manifest is not None:
         for name, secret in manifest.secrets.items():
             if store not in manifest.stores or manifest.store_of(name) == store:
-                found += _of(_entry(manifest.store_name_of(name), name, PENDING), secret)
+                found += _of(_bundle(manifest.store_name_of(name), name), secret)
     return tuple(dict.fromkeys(found))
 
 
 def _of(entry: str, secret: SecretTable) -> Iterator[Grant]:
     """The bundle and its pending sibling, then the derived copies; what Keyturn alone uses nobody else reads."""
     yield Grant(Who.ROTATE, SECRETS_OFFICER, f"secrets/{entry}")
-    yield Grant(Who.ROTATE, SECRETS_OFFICER, f"secrets/{entry}{PENDING}")
+    yield Grant(Who.ROTATE, SECRETS_OFFICER, f"secrets/{sibling(entry)}")
     forms = [("secret", entry)]
     for view, published in secret.publish.items():
         if published.store_as is not None:
-            copy = _entry(published.store_name or view, view)
+            copy = _copy(published.store_name or view, view)
             forms.append((published.store_as, copy))
             part, role = WRITES[published.store_as]
             yield Grant(Who.ROTATE, role, f"{part}/{copy}")
@@ -282,11 +283,12 @@ def _of(entry: str, secret: SecretTable) -> Iterator[Grant]:
         yield from (Grant(Who.READ, READS[form][1], f"{READS[form][0]}/{name}") for form, name in forms)
 
 
-def _entry(stored: str, name: str, ending: str = "") -> str:
-    if not _ENTRY.match(stored + ending):
-        room = 127 - len(ending)
-        raise UsageError(
-            f"{name}: {stored!r:.140} is not a name in Key Vault",
-            f"store_name of 1 to {room} letters, digits and hyphens",
-        )
+def _bundle(stored: str, name: str) -> str:
+    if not is_name(stored):
+        rule = f"a store_name of 1 to {MAX_NAME} letters, digits and hyphens, not ending like a pending one"
+        raise UsageError(f"{name}: {stored!r:.140} cannot be the name of a secret in Key Vault", rule)
     return stored
+
+
+def _copy(stored: str, name: str) -> str:
+    return _matching(_ENTRY, stored, f"a name in Key Vault ({name})", "a store_name of letters, digits and hyphens")
