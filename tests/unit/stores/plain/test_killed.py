@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import AdapterError
+from keyturn.core.errors import AdapterError, OutcomeUnknown
 from keyturn.core.secret import Bundle
 from keyturn.stores.plain import PlainStore
+from keyturn.stores.plain.keeping import HISTORY
 from tests.unit.stores.plain.plain import CANARY, Plain, Visible, current, pair
 from tests.unit.stores.traced import killed_at
 from tests.unit.stores.underneath import system_error, underneath
@@ -70,12 +71,12 @@ def _goes_on(plain: Plain, act: Callable[[PlainStore], object], done: object) ->
     assert {path.name for path in plain.own.glob("*.bundle")} == wanted
 
 
-def _said(act: Callable[[], object]) -> str:
+def _error(act: Callable[[], object]) -> AdapterError | None:
     try:
         act()
     except AdapterError as error:
-        return f"{error.message}{error.remedy}"
-    return ""
+        return error
+    return None
 
 
 def _goal(plain: Plain) -> tuple[object, Visible]:
@@ -106,16 +107,19 @@ def test_killed_at_any_call_it_is_as_before_or_after_and_goes_on(what: str, plai
 def test_failed_by_any_call_it_says_so_and_goes_on(
     what: str, plain: Plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk, an I/O error, too many files, a read-only disk, at each call: a typed error, and no value in it."""
+    """A full disk, an I/O error, too many files, a read-only disk, at each call: a typed error that tells the truth."""
     act = _act(what, _template(plain))
     whole = plain.copy(tmp_path / "whole")
     done = act(whole.open())
+    before = (plain.own / HISTORY).read_bytes()
     for at in count(1):
         here = plain.copy(tmp_path / "here")
         store, counter = here.open(), system_error(at)
         with underneath(counter, monkeypatch):
-            said = _said(partial(act, store))
-        assert CANARY not in said
+            error = _error(partial(act, store))
+        if error is not None:
+            assert CANARY not in f"{error.message}{error.remedy}"
+            assert isinstance(error, OutcomeUnknown) or (here.own / HISTORY).read_bytes() == before
         if not counter.happened:
             break
         _goes_on(here, act, done)
