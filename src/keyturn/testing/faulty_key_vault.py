@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from keyturn.core.store import Store
-from keyturn.testing.key_vault_front import Front
 from keyturn.testing.key_vault_faults import Fault, Planned
+from keyturn.testing.key_vault_front import Front
 from keyturn.testing.store_faults import LASTING, StoreFault
 
 FOR_GOOD = 1_000_000

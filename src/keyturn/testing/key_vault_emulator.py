@@ -101,7 +101,7 @@ class KeyVaultEmulator(Front):
         links = {"Host": self._name, "X-Forwarded-Proto": "https"}
         reply = self._vault.ask(asked.method, asked.target, asked.content, {**wanted, **links})
         # a client follows this link; ids keep the name of the vault, as those of Azure do
-        here, there = (f'"nextLink":"https://{host}/'.encode() for host in (self.url.removeprefix("https://"), self._name))
+        there, here = (f'"nextLink":"{url}/'.encode() for url in (f"https://{self._name}", self.url))
         return reply._replace(content=reply.content.replace(there, here))
 
     def empty(self) -> None:
