@@ -66,11 +66,11 @@ def azure(  # noqa: PLR0913 - one parameter for each option
     vault: Annotated[str, typer.Option("--vault-name", metavar="NAME", help="The vault; unique in all of Azure.")],
     resource_group: Annotated[str, typer.Option(metavar="NAME", help="Where it goes; made if it is not there.")],
     location: Annotated[str, typer.Option(metavar="NAME", help="Such as westeurope.")],
-    subscription: Annotated[str, typer.Option(metavar="ID", help="Who pays.")],
+    subscription: Annotated[str, typer.Option(metavar="ID", help="The subscription, by its id.")],
     tenant: Annotated[
         str | None, typer.Option(metavar="ID", help="Refuse to run for anybody signed in elsewhere.")
     ] = None,
-    premium: Annotated[bool, typer.Option("--premium", help="Keys in an HSM.")] = False,
+    premium: Annotated[bool, typer.Option("--premium", help="The SKU premium: keys can be kept in an HSM.")] = False,
     private: Annotated[
         bool, typer.Option("--private", help="No public network access; you make the private endpoint.")
     ] = False,

@@ -1,8 +1,8 @@
 """The plan as a script of `az` calls: for a person to review, and for `--apply` to run as it stands.
 
 Every text of a caller is quoted by `shlex` and stands in one place at the top, or behind a role. What is
-there is asked for by lists, which answer with nothing where there is nothing: a `show` that fails does not
-say whether it is missing or could not be looked at.
+there is asked for by lists, which answer with nothing where there is nothing: not every `show` that fails
+says whether it is missing or could not be looked at.
 """
 
 import shlex
