@@ -1,7 +1,7 @@
 """Plain files as a store: a history of Keyturn's own is the truth, the visible files are a copy of what is current.
 
-Every call takes the lock, reads the history, and puts a copy right that an interrupted call left behind. A copy that
-somebody else changed is left alone and told: its version is `FOREIGN`.
+Every call takes the lock and reads the history; those that tell or change what is current put a copy right that an
+interrupted call left behind. A copy that somebody else changed is left alone and told: its version is `FOREIGN`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
