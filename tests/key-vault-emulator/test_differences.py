@@ -1,4 +1,4 @@
-"""Where the emulators are not as Azure is documented to be, and the double is: what ADR 0022 says, held."""
+"""Where the emulators do otherwise than the double: the table of ADR 0022, held."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,10 @@ from azure.keyvault.secrets import SecretClient
 
 from keyturn.testing.key_vault_contents import MAX_TAGS, MAX_VALUE_BYTES, Role
 from keyturn.testing.key_vault_emulator import KeyVaultEmulator
-from tests.unit.testing.key_vault_clients import Clients, error_of, names_of
+from tests.unit.testing.key_vault_clients import Clients, client, clients, error_of, names_of
+from tests.unit.testing.key_vault_pair import pair, vault
+
+__all__ = ["client", "clients", "pair", "vault"]
 
 
 def test_limits_are_not_checked(client: SecretClient) -> None:
@@ -26,7 +29,7 @@ def test_names_have_case(client: SecretClient) -> None:
 
 
 def test_order_is_that_of_making(client: SecretClient) -> None:
-    """Names come sorted: who relies on an order is not found here."""
+    """Names come in an order of their own: who relies on one is not found here."""
     names = [f"name-{n:02}" for n in range(20)]
     for name in reversed(names):
         client.set_secret(name, "one")
@@ -71,7 +74,7 @@ def test_expiry_is_enforced(client: SecretClient) -> None:
 
 
 def test_unknown_name_has_no_versions(client: SecretClient) -> None:
-    """The versions of an unknown name are none, where Azure does not find it."""
+    """The versions of an unknown name are an empty list, where the double does not find it."""
     assert list(client.list_properties_of_secret_versions("nothing")) == []
     with pytest.raises(ResourceNotFoundError):
         client.get_secret("nothing")

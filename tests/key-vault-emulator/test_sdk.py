@@ -3,6 +3,8 @@
 Left out are those of the first request to an address, which is the same one for all tests here.
 """
 
+from tests.unit.testing.key_vault_clients import client, clients
+from tests.unit.testing.key_vault_pair import pair, vault
 from tests.unit.testing.test_key_vault import (
     test_api_version,
     test_list_of_secrets,
@@ -22,6 +24,9 @@ from tests.unit.testing.test_key_vault_faults import (
 )
 
 __all__ = [
+    "client",
+    "clients",
+    "pair",
     "test_api_version",
     "test_down",
     "test_fault",
@@ -35,4 +40,5 @@ __all__ = [
     "test_refusal",
     "test_set_and_get",
     "test_wrong_client_secret",
+    "vault",
 ]

@@ -7,6 +7,7 @@ from keyturn.testing.key_vault_faults import Fault, Planned
 from keyturn.testing.key_vault_front import Front
 from keyturn.testing.store_faults import LASTING, StoreFault
 
+VAULT = "* /*secrets*"
 FOR_GOOD = 1_000_000
 FAULTS: Mapping[StoreFault, tuple[Fault, bool]] = {
     StoreFault.RESET: (Fault.RESET, False),
@@ -34,7 +35,7 @@ class FaultyKeyVault:
         server: the double or the emulators, which listen.
         open_store: makes a handle; True for one that waits well below a second for an answer.
         match: which requests are counted and broken: "*" are those of the vault and of the issuer of tokens,
-            "* /secrets*" those of the vault.
+            `VAULT` those of the vault. EXPIRED and DENIED are of the vault alone: no issuer says so.
     """
 
     def __init__(self, server: Front, open_store: Callable[[bool], Store], match: str = "*") -> None:
@@ -53,7 +54,8 @@ class FaultyKeyVault:
             return
         kind, after = FAULTS[fault]
         times = FOR_GOOD if fault in LASTING else 1
-        self._planned = self._server.fail(self._match, kind, times=times, after=after, skip=request - 1)
+        match = VAULT if kind in {Fault.EXPIRED, Fault.DENIED} else self._match
+        self._planned = self._server.fail(match, kind, times=times, after=after, skip=request - 1)
 
     def struck(self) -> bool:
         """Whether it has gone wrong."""

@@ -1,4 +1,4 @@
-"""The tests of this folder run on the real emulators; most are taken over from those of the double."""
+"""Fixtures of the tests on real emulators, under the names that the tests of the double ask for."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,11 @@ import pytest
 
 from keyturn.testing.key_vault_emulator import KeyVaultEmulator
 from scripts.emulators import kept
-from tests.unit.testing.key_vault_clients import client, clients
-
-__all__ = ["client", "clients"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pair() -> Iterator[KeyVaultEmulator]:
-    """One pair for all of them."""
+    """One pair for all tests of a file."""
     with KeyVaultEmulator(kept()) as running:
         yield running
 
