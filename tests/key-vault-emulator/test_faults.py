@@ -1,4 +1,4 @@
-"""Writes of the store that go wrong where the emulators do the work. The faults are our front's, so a few are enough."""
+"""Writes of the store that go wrong where the emulators do the work. The faults are our own: a few are enough."""
 
 from typing import Any
 
