@@ -1,5 +1,6 @@
 """The script of `bootstrap azure`, executed: azure-cli parses every call, and what was asked for is written down."""
 
+import contextlib
 import os
 import pty
 import re
@@ -174,20 +175,21 @@ def test_apply_asks_for_the_name_of_the_service(keyturn: Keyturn, azure: Azure) 
 def typed(keyturn: Keyturn, azure: Azure, line: str) -> int:
     """The exit status of --apply on a terminal where somebody types that line."""
     ours, theirs = pty.openpty()
-    try:
-        os.write(ours, line.encode())
-        return subprocess.run(
-            keyturn.command("bootstrap", "azure", *PLACE, "--apply"),
-            stdin=theirs,
-            stdout=subprocess.DEVNULL,
-            stderr=theirs,
-            cwd=keyturn.folder,
-            env=keyturn.environment(**azure.environment),
-            check=False,
-        ).returncode
-    finally:
+    os.write(ours, line.encode())
+    with subprocess.Popen(
+        keyturn.command("bootstrap", "azure", *PLACE, "--apply"),
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=keyturn.folder,
+        env=keyturn.environment(**azure.environment),
+    ) as process:
         os.close(theirs)
-        os.close(ours)
+        with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+            while os.read(ours, 4096):
+                pass
+    os.close(ours)
+    return process.returncode
 
 
 def test_a_step_that_fails_stops_it_and_the_next_run_goes_on(keyturn: Keyturn, azure: Azure) -> None:
