@@ -19,6 +19,7 @@ from tests.unit.testing.test_key_vault_faults import (
     test_down,
     test_fault,
     test_fault_is_of_its_request,
+    test_fault_that_comes_later,
     test_no_token,
     test_refusal,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "test_down",
     "test_fault",
     "test_fault_is_of_its_request",
+    "test_fault_that_comes_later",
     "test_list_of_secrets",
     "test_no_token",
     "test_pages_of_secrets",

@@ -144,6 +144,11 @@ def test_tags(client: SecretClient) -> None:
         assert error_of(caught)[:2] == (400, "BadParameter")
 
 
+def test_limits_are_those_of_azure() -> None:
+    """The limits are the documented ones: 25 KB, 15 tags of 256 characters, 25 rows on a page."""
+    assert (MAX_VALUE_BYTES, MAX_TAGS, MAX_TAG_LENGTH, PAGE) == (25_600, 15, 256, 25)
+
+
 def test_newest_is_disabled(client: SecretClient) -> None:
     """A disabled newest version shuts out ordinary readers; an older one is read by its id."""
     first = client.set_secret("database", "one")

@@ -72,6 +72,19 @@ def test_fault_is_of_its_request(client: SecretClient, vault: KeyVaultServer) ->
     assert client.get_secret("database").value == "one"
 
 
+def test_fault_that_comes_later(client: SecretClient, vault: KeyVaultServer) -> None:
+    """Requests that are to pass before a fault do, and it counts what it has broken."""
+    client.set_secret("database", "one")
+    planned = vault.fail("GET /secrets/database", Fault.INTERNAL, skip=2)
+    for _ in range(2):
+        assert client.get_secret("database").value == "one"
+    assert planned.struck == 0
+    with pytest.raises(HttpResponseError):
+        client.get_secret("database")
+    assert client.get_secret("database").value == "one"
+    assert planned.struck == 1
+
+
 def test_no_token(client: SecretClient, vault: KeyVaultServer) -> None:
     """The issuer fails like the vault does."""
     vault.fail("POST */oauth2/v2.0/token", Fault.UNAVAILABLE, times=9)

@@ -7,7 +7,7 @@ import pytest
 
 from keyturn.core.errors import AdapterError, Denied, OutcomeUnknown, Throttled, Unavailable
 from keyturn.core.secret import Bundle
-from keyturn.core.version import Version
+from keyturn.core.version import Version, VersionState
 from keyturn.testing.memory_store import MemoryStore
 from keyturn.testing.store_contract import ContractBroken
 from keyturn.testing.store_faults import CASES, LASTING, NOTHING_DONE, StoreFault, named, withstands
@@ -195,6 +195,17 @@ class ForgetsWhatItDid(RemoteStore):
         return super().promote(name, attempt, expect_current)
 
 
+class LeavesACopy(RemoteStore):
+    """A repeated promotion says what is true, and leaves another version behind."""
+
+    def promote(self, name: str, attempt: str, expect_current: str | None) -> str:
+        """The bug of this class."""
+        rows = self.wire.kept.versions(name)
+        if any(row.attempt == attempt and row.state is VersionState.CURRENT for row in rows):
+            self.wire.kept.stage(name, Bundle({"password": "copy"}), "copy")
+        return super().promote(name, attempt, expect_current)
+
+
 class ReadsTheOldOne(RemoteStore):
     """After an error it answers from what it knew."""
 
@@ -233,6 +244,7 @@ BROKEN: tuple[tuple[type[RemoteStore], str, StoreFault, str], ...] = (
     (TellsTheValue, "read", StoreFault.HALF_BODY_AFTER, "no error holds a value"),
     (StagesTwice, "stage", StoreFault.SILENCE_AFTER, "says the same|ends as without it"),
     (ForgetsWhatItDid, "promote", StoreFault.HTML_AFTER, "promote may be repeated after a fault: Denied"),
+    (LeavesACopy, "promote", StoreFault.RESET, "promote after a fault ends as without it"),
     (ReadsTheOldOne, "current", StoreFault.RESET, "tells what is true"),
     (ReadsTheOldOne, "current", StoreFault.REFUSED, "no answer while REFUSED lasts"),
     (CannotBeBroken, "names", StoreFault.RESET, "names asks the server"),
