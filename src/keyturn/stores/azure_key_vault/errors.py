@@ -39,7 +39,7 @@ from keyturn.core.errors import (
 PATIENCE = 10.0
 """Seconds to wait after a 429 that does not say how long."""
 
-LONGEST_PATIENCE = 3600.0
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 1.0, 3600.0
 OFFICER = "Key Vault Secrets Officer"
 
 SIGN_IN = {
@@ -237,14 +237,14 @@ def _code(table: dict[str, object]) -> str:
 
 
 def patience(header: str, now: datetime) -> float:
-    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), within an hour; `PATIENCE` where it says none."""
+    """Seconds of a Retry-After header (RFC 9110, section 10.2.3), 1 s to an hour; `PATIENCE` where it says none."""
     seconds = PATIENCE
     if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header.strip()[:9])
     else:
         with suppress(ValueError, TypeError):
             seconds = (parsedate_to_datetime(header) - now).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_PATIENCE)
+    return min(max(seconds, SHORTEST_PATIENCE), LONGEST_PATIENCE)
 
 
 def _never_connected(error: Exception) -> str:

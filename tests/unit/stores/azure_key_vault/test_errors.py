@@ -214,7 +214,7 @@ def test_only_a_code_that_is_a_word_is_repeated() -> None:
     ("header", "seconds"),
     [
         ("7", 7.0),
-        (" 0 ", 0.0),
+        (" 0 ", 1.0),
         ("", PATIENCE),
         ("soon", PATIENCE),
         ("-3", PATIENCE),
@@ -223,12 +223,12 @@ def test_only_a_code_that_is_a_word_is_repeated() -> None:
         ("²", PATIENCE),
         ("99999999999999999999", LONGEST_PATIENCE),
         ("Tue, 24 Nov 2026 01:01:30 GMT", 90.0),
-        ("Tue, 24 Nov 2026 00:00:00 GMT", 0.0),
+        ("Tue, 24 Nov 2026 00:00:00 GMT", 1.0),
         ("Tue, 24 Nov 2026 01:01:30", PATIENCE),
     ],
 )
 def test_retry_after(header: str, seconds: float) -> None:
-    """Seconds and dates are understood and kept within an hour; what is neither is the usual patience."""
+    """Seconds and dates are understood and kept between a second and an hour; what is neither is the usual patience."""
     assert patience(header, NOW) == seconds
 
 

@@ -160,6 +160,7 @@ def test_the_older_form_of_a_token_is_served_too(server: KeyVaultServer) -> None
     credential = signed_in(server)
     token = credential.get_token(SCOPE, tenant_id=server.tenant_id, claims=None, enable_cae=True)
     assert server.tokens.bearer(token.token) == server.client_id
+    assert credential.get_token(SCOPE, claims='{"access_token": {}}').token != token.token
     info = credential.get_token_info(SCOPE)
     assert isinstance(info, AccessTokenInfo)
 

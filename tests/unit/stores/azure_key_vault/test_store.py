@@ -1,6 +1,7 @@
 """What the store does at a real vault beyond the contract: each measured behaviour of Azure by its name."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,7 +20,7 @@ from keyturn.core.errors import (
 )
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import VersionState
-from keyturn.stores.azure_key_vault.entries import mark_of, tags_of
+from keyturn.stores.azure_key_vault.entries import Entry, mark_of, tags_of
 from keyturn.stores.azure_key_vault.names import sibling
 from keyturn.stores.azure_key_vault.store import MAX_BYTES, AzureKeyVault
 from keyturn.stores.azure_key_vault.vault import CONTENT_TYPE, KeyVault
@@ -441,7 +442,12 @@ class Between(KeyVault):
 
     def __init__(self, server: KeyVaultServer, before: Callable[[], object], behind: Callable[[], object]) -> None:
         super().__init__(
-            server.url, signed_in(server), ca_file=server.ca_file, verify_challenge_resource=False, timeout=TIMEOUT
+            server.url,
+            signed_in(server),
+            ca_file=server.ca_file,
+            verify_challenge_resource=False,
+            timeout=TIMEOUT,
+            patience=0.0,
         )
         self._before, self._behind = before, behind
 
@@ -483,6 +489,53 @@ def test_another_worker_who_was_first_is_overwritten_and_known(server: KeyVaultS
     meeting = over(Between(server, before=lambda: store.promote("database", "three", "one"), behind=lambda: None))
     assert meeting.promote("database", "two", "one") == "two"
     assert _states(store)["three"] is VersionState.PREVIOUS
+
+
+class Certified(KeyVault):
+    """A vault that also holds a certificate object, whose inside Azure shows among the secrets."""
+
+    def __init__(self, server: KeyVaultServer) -> None:
+        super().__init__(server.url, signed_in(server), ca_file=server.ca_file, verify_challenge_resource=False)
+
+    def latest(self) -> tuple[Entry, ...]:
+        """One more entry, which is managed."""
+        made = datetime(2026, 11, 24, tzinfo=UTC)
+        return (*super().latest(), Entry("site", "", enabled=True, created=made, tags={}, managed=True))
+
+
+def test_the_inside_of_a_certificate_is_no_secret_of_ours(server: KeyVaultServer, store: AzureKeyVault) -> None:
+    """What belongs to a certificate object is neither named nor told as current: it cannot be written as a secret."""
+    promoted(store, "database", "one", "one")
+    certified = over(Certified(server))
+    assert certified.names() == ("database",)
+    assert dict(certified.currents()) == {"database": "one"}
+
+
+def test_a_failed_look_behind_a_promotion_is_unknown(server: KeyVaultServer, store: AzureKeyVault) -> None:
+    """A promotion whose look behind fails has happened, says so, and is found done when it is repeated."""
+    promoted(store, "database", "one", "one")
+    store.stage("database", bundle("two"), "two")
+
+    def cut() -> None:
+        server.fail("GET /secrets/database/versions", Fault.INTERNAL, times=3)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        over(Between(server, before=lambda: None, behind=cut)).promote("database", "two", "one")
+    assert "was promoted" in str(caught.value)
+    assert store.promote("database", "two", "one") == "two"
+
+
+def test_half_a_retire_is_unknown_and_goes_on(server: KeyVaultServer, store: AzureKeyVault) -> None:
+    """A right that is lost between two copies leaves the version retired in part, says so, and repeating ends it."""
+    promoted(store, "database", "one", "one")
+    promoted(store, "database", "two", "two")
+    server.fail("PATCH /secrets/*", Fault.DENIED, skip=1)
+    with pytest.raises(OutcomeUnknown) as caught:
+        store.retire("database", "one")
+    assert "in part" in str(caught.value)
+    assert _states(store)["one"] is VersionState.RETIRED
+    assert store.retire("database", "one") is True
+    assert len(_asked(server, "PATCH")) == 3
 
 
 def test_an_unknown_copy_id_is_not_found(server: KeyVaultServer) -> None:
