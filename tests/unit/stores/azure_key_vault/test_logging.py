@@ -81,6 +81,22 @@ def test_a_client_that_logs_bodies_is_silenced_too(
     assert not any(token in kept.text for token in _tokens(server))
 
 
+def test_keyturn_logs_no_body_without_the_filter_either(kept: _Kept, server: KeyVaultServer) -> None:
+    """Bodies are switched off in each request of Keyturn's own: the filter is not what its silence rests on."""
+    store = store_of(server)
+    for name in LOGGERS:
+        for one in [one for one in logging.getLogger(name).filters if isinstance(one, Redaction)]:
+            logging.getLogger(name).removeFilter(one)
+    first = promoted(store, "database", VALUE, "one")
+    promoted(store, "database", f"{VALUE}-2", "two")
+    store.read("database", first)
+    store.retire("database", first)
+    install()
+    assert "Request URL" in kept.text
+    assert VALUE not in kept.text
+    assert not any(token in kept.text for token in _tokens(server))
+
+
 def test_without_the_filter_such_a_client_is_caught(kept: _Kept, server: KeyVaultServer, store: AzureKeyVault) -> None:
     """The proof can fail: with the filter taken off, the same client shows the value and the token."""
     promoted(store, "database", VALUE, "one")
