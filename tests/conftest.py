@@ -1,5 +1,6 @@
-"""How property tests draw: the same input every time in `make test`, fresh input in `make fuzz`."""
+"""What all tests share: how property tests draw, the signals of a plain terminal, one PostgreSQL."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,11 @@ from keyturn.testing.postgres_server import PostgresServer
 
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, print_blob=True)
 settings.register_profile("fuzz", max_examples=5000, database=None, deadline=None, print_blob=True)
-settings.load_profile("steady")
+settings.load_profile("steady")  # fresh input is for `make fuzz`
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:  # by nohup or `&`: what a test starts would inherit it
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

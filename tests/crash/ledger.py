@@ -69,8 +69,11 @@ class Ledger:
         for one in ledgers:
             for name in ("kills", "rotations", "logins", "refused", "lost", "planned"):
                 setattr(whole, name, getattr(whole, name) + getattr(one, name))
-            for name in ("cells", "calls", "ends"):
+            for name in ("cells", "ends"):
                 getattr(whole, name).update(getattr(one, name))
+            injected = whole.calls["injected"] + one.calls["injected"]
+            whole.calls |= one.calls  # two lanes find the same calls, and make different use of them
+            whole.calls["injected"] = injected
             whole.violations += one.violations
             whole.absent |= one.absent
             whole.done += one.done

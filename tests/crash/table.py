@@ -35,7 +35,6 @@ def absent(step: str, phase: str, fault: str) -> str:
         "no call to the target": fault in LINE | {"server killed"} and step not in TARGET,
         "a request is inside": fault in LINE and phase != "inside",
         "begins after the journal was read": step == "open" and fault not in {RANDOM, *SYSCALLS},
-        "begins with a look at consumers": fault == "server killed" and (step, phase) == ("settle", "before"),
         "no call to anybody outside": fault == "worker stopped" and step in OPENING,
         "nothing is written before a look": fault in SYSCALLS and quiet,
         "no time passes there": fault == RANDOM and quiet,

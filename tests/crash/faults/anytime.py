@@ -4,6 +4,7 @@ import random
 import time
 
 from tests.crash.harness import Harness
+from tests.crash.table import STEPS
 from tests.crash.worker import Orders
 
 KILL = "killed at random"
@@ -12,9 +13,9 @@ OPENING = 0.1
 """Share of the kills that may hit a process while it opens its files."""
 MEAN_SECONDS = 0.1
 """From there to its end: most of what a process does comes early."""
-SETTLE_EVERY = 4
-SETTLE_SECONDS = 2.5
-"""Every so many kills the process gets more time, so that those that settle and end are met as well."""
+LATE_EVERY = 4
+LATE_SECONDS = 0.02
+"""Every so many kills the time begins when the process comes to a step that is drawn too, and is shorter."""
 
 
 class AnyTime:
@@ -32,14 +33,14 @@ class AnyTime:
 
     def _one_rotation(self, kills: int) -> int:
         for number in range(kills):
-            opening = self._draw.random() < OPENING
-            halt = frozenset() if opening else frozenset({"begin", "claim"})
-            worker = self._harness.start(Orders(begin=number == 0, halt=halt))
+            late = number % LATE_EVERY == LATE_EVERY - 1
+            opening = not late and self._draw.random() < OPENING
+            halt = {self._draw.choice(STEPS)} if late else {"begin", "claim"}
+            worker = self._harness.start(Orders(begin=number == 0, halt=frozenset() if opening else frozenset(halt)))
             if not opening:
                 worker.halted()
                 worker.go()
-            late = number % SETTLE_EVERY == SETTLE_EVERY - 1
-            time.sleep(self._draw.uniform(0, SETTLE_SECONDS) if late else self._draw.expovariate(1 / MEAN_SECONDS))
+            time.sleep(self._draw.expovariate(1 / (LATE_SECONDS if late else MEAN_SECONDS)))
             worker.kill()
             told = self._harness.end(worker, "killed at random")
             if told.status:

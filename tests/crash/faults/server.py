@@ -7,7 +7,8 @@ Keyturn's effects ask for more (measured: without that the old password is back 
 from collections.abc import Iterable
 
 from tests.crash.harness import Harness
-from tests.crash.points import Place
+from tests.crash.points import BEFORE, PHASES, Place
+from tests.crash.table import TARGET
 from tests.crash.worker import Act, Orders
 
 KILL = "server killed"
@@ -19,7 +20,7 @@ class ServerKills:
 
     def __init__(self, harness: Harness, points: dict[str, Place]) -> None:
         self._harness = harness
-        self.points = {name: place for name, place in points.items() if _spoken(name)}
+        self.points = {name: place for name, place in points.items() if _spoken(name, place)}
 
     def sweep(self, names: Iterable[str]) -> None:
         """One rotation for each of these points."""
@@ -44,7 +45,10 @@ class ServerKills:
         self._harness.ledger.done.append(f"server {name}")
 
 
-def _spoken(name: str) -> bool:
-    """Whether this is a point around a call to the target, or around a statement in it."""
-    _, what, where = name.split("|")
-    return what.startswith("rotators.") and "generate" not in what and where in {"before", "inside", "after"}
+def _spoken(name: str, place: Place) -> bool:
+    """Whether this is a point around a call to the target, around a statement in it, or before a step that calls it."""
+    step, what, where = name.split("|")
+    if what.startswith("rotators.") and "generate" not in what:
+        return where in PHASES
+    # most steps read a content before they call the target: by then the step is no longer "before"
+    return step in TARGET and (place.phase, where) == (BEFORE, BEFORE) and ":" not in what

@@ -106,7 +106,11 @@ def test_an_interrupt_ends_the_command_too(tmp_path: Path) -> None:
             assert time.monotonic() < until
         process.send_signal(signal.SIGINT)
         assert process.communicate()[0] == "interrupted\n"
-    assert start_of(int(noted.read_text())) is None
+    pid = int(noted.read_text())
+    lives = start_of(pid) is not None
+    if lives:
+        os.kill(pid, signal.SIGKILL)
+    assert not lives
 
 
 def test_an_interrupt_while_it_is_being_started_ends_it_too() -> None:
@@ -124,4 +128,7 @@ def test_an_interrupt_while_it_is_being_started_ends_it_too() -> None:
     )
     done = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=True)
     pid, said = done.stdout.split()
-    assert (said, start_of(int(pid))) == ("interrupted", None)
+    lives = start_of(int(pid)) is not None
+    if lives:
+        os.kill(int(pid), signal.SIGKILL)
+    assert (said, lives) == ("interrupted", False)

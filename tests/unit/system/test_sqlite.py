@@ -33,7 +33,7 @@ def number(image: bytes) -> int:
 def test_all_images_are_of_one_moment(tmp_path: Path) -> None:
     """While the same number is written to one and then the other, the second image is at most one number behind."""
     first, second = made(tmp_path / "a.db"), made(tmp_path / "b.db")
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def count() -> None:
         with closing(sqlite3.connect(first, timeout=9)) as one, closing(sqlite3.connect(second, timeout=9)) as two:
@@ -43,10 +43,12 @@ def test_all_images_are_of_one_moment(tmp_path: Path) -> None:
                 for database in (one, two):
                     database.execute("UPDATE numbers SET n = ?", (n,))
                     database.commit()
+                begun.set()
 
     writer = threading.Thread(target=count)
     writer.start()
     try:
+        assert begun.wait(60)
         seen = [tuple(map(number, images((second, first), PATIENCE, lambda: None))) for _ in range(40)]
     finally:
         stop.set()
