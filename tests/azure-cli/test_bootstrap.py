@@ -4,7 +4,10 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ from keyturn.manifest import load
 from keyturn.manifest.kinds.azure_identity import Managed, Workload
 from keyturn.manifest.kinds.azure_key_vault import Options
 from keyturn.manifest.store import StoreTable
+from scripts import azure_cli
 from tests.azure_subscription import MANIFEST, PLACE, SUBSCRIPTION, TENANT, VAULT_ID, Azure
 from tests.cli.conftest import Keyturn, Said, check
+
+HERE = Path(__file__).parent
 
 OFFICER, USER, READER = "Key Vault Secrets Officer", "Key Vault Secrets User", "Key Vault Reader"
 LEAST = {
@@ -32,6 +38,43 @@ LEAST = {
 }
 GUIDS = "99999999-8888-7777-6666-555555555555"
 PRODUCES_NOTHING = re.compile(r" (create|update)$")
+
+
+@pytest.fixture(scope="session")
+def az(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which `az` is the recording one."""
+    folder = tmp_path_factory.mktemp("az")
+    program = folder / "az"
+    program.write_text(f"#!{sys.executable} -IS\n{(HERE / 'az_client.py').read_text()}")
+    program.chmod(0o700)
+    python = azure_cli.program()
+    assert python is not None
+    process = subprocess.Popen(
+        [python, HERE / "recording_az.py", folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            plain = {name: value for name, value in os.environ.items() if not name.startswith("KEYTURN_")}
+            yield {**plain, "PATH": f"{folder}:{os.environ['PATH']}", "RECORDING_AZ": str(folder / "az.sock")}
+        finally:
+            process.terminate()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def azure(az: dict[str, str], tmp_path: Path) -> Azure:
+    """A subscription with nothing in it."""
+    return Azure.empty(tmp_path, az)
+
+
+@pytest.fixture
+def keyturn(tmp_path: Path) -> Keyturn:
+    """The command in a folder with a manifest."""
+    manifest = tmp_path / "keyturn.toml"
+    manifest.write_text(MANIFEST.format(folder=tmp_path / "state"))
+    return Keyturn(tmp_path, manifest)
 
 
 def words(call: list[str]) -> str:

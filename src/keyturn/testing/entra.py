@@ -8,6 +8,7 @@ import hmac
 import secrets
 import threading
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ class TokenIssuer:
 
     def register(self) -> Identity:
         """A new application."""
-        made = Identity(secrets.token_hex(16), Bundle({"value": secrets.token_urlsafe(30)}))
+        made = Identity(str(uuid.uuid4()), Bundle({"value": secrets.token_urlsafe(30)}))
         with self._lock:
             self._identities[made.client_id] = made
         return made
