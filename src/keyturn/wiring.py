@@ -26,7 +26,7 @@ from keyturn.manifest.model import Manifest
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
-from keyturn.rotation.parts import Parts, Policy, minimum_overlap
+from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
@@ -152,6 +152,7 @@ class Assembly:
         stopping: asked between steps; True ends what is under way after its step.
         around: wraps each adapter as it is made; the crash harness puts its kill points there.
         claim: seconds for which a worker's claim holds.
+        looks: seconds after a promote at which a store without compare-and-swap is looked at again.
         locks: directory of lock files; None for the one in the state directory, which all workers of a host share.
     """
 
@@ -165,6 +166,7 @@ class Assembly:
         stopping: Callable[[], bool] = lambda: False,
         around: Callable[[str, Any], Any] = lambda _, part: part,
         claim: float = CLAIM,
+        looks: tuple[float, ...] = LOOKS,
         locks: Path | None = None,
     ) -> None:
         self.manifest = manifest
@@ -173,7 +175,7 @@ class Assembly:
         self._listener = listener
         self._stopping = stopping
         self._around = around
-        self._claim = claim
+        self._claim, self._looks = claim, looks
         self._locks = locks or self.state.locks
         self._made: dict[tuple[Room, str], Any] = {}
 
@@ -311,6 +313,7 @@ class Assembly:
             ),
             deadline=table.rotate.deadline or DEADLINE,
             claim=self._claim,
+            looks=self._looks,
             on_reject=table.on_reject,
             proof={name: user.proof for name, user in users.items()},
         )

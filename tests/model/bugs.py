@@ -50,6 +50,7 @@ def _fleet_skips(name: str, *steps: str) -> FleetSetting:
 
 
 LOSSY = Rules(lossy_target=True)
+TIMELY = Rules(cas=False, timely=True)
 
 ADAPTERS = (
     Bug(DEAD, Setting("no fence at the target", ONE, Rules(target_fence=False))),
@@ -67,11 +68,15 @@ HANDS = (
     Bug(UNENDING, Setting("the store's conflict is not written", ONE, habits=Habits(hides_conflict=True))),
     Bug(DEAD, Setting("a gap is accepted without looking", Bounds(1, 0, tail=True), habits=Habits(gap_looks=False))),
     Bug(UNENDING, Setting("no reconcile, no compare-and-swap", ONE, Rules(cas=False), Habits(reconcile=False))),
+    Bug(IN_STORE, Setting("the first look is the last", ONE, TIMELY, Habits(first_look=True))),
+    Bug(IN_STORE, Setting("a look sees what it expects", ONE, TIMELY, Habits(blind_look=True))),
 )
 
 MACHINE = (
     Bug(LEFT, Setting("one observation only", CALM, hasty=True)),
     Bug(LEFT, _skips("retire before settle", "forward settle")),
+    Bug(UNPROVED, Setting("retire before the last look", CALM, TIMELY, skipped=frozenset({"forward looks"}))),
+    Bug(IN_STORE, Setting("a revert without looks", ONE, TIMELY, skipped=frozenset({"revert looks"}), proofs=False)),
     Bug(UNPROVED, _skips("retire without control", "forward control:old", proofs=True)),
     Bug(UNPROVED, _skips("the slot is not looked at again", "forward look:apply", proofs=True)),
     Bug(
@@ -109,6 +114,7 @@ BUGS: tuple[Bug, ...] = (*ADAPTERS, *HANDS, *MACHINE, *FLEET, *SINGLE)
 SHORT: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 2 under way", Bounds(rotations=3, flights=2)),
     Setting("no compare-and-swap, 2 rotations, 1 under way", Bounds(rotations=2, flights=1), Rules(cas=False)),
+    Setting("looks at the store, 2 rotations, 1 under way", Bounds(2, 1), TIMELY, Habits(reconcile=False)),
     Setting("holds and excuses, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, holds=True)),
     Setting("lost journal tail, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, tail=True)),
     Setting("forgetful target, 2 rotations", Bounds(rotations=2, flights=0), LOSSY, may_drift=True),
@@ -122,6 +128,7 @@ LONG: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 3 under way", Bounds(rotations=3, flights=3)),
     Setting("no compare-and-swap, 3 rotations, 1 under way", Bounds(rotations=3, flights=1), Rules(cas=False)),
     Setting("no compare-and-swap, 2 rotations, 2 under way", Bounds(rotations=2, flights=2), Rules(cas=False)),
+    Setting("looks at the store, 3 rotations, 2 under way", Bounds(3, 2), TIMELY, Habits(reconcile=False)),
     Setting("holds and excuses, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, holds=True)),
     Setting("lost journal tail, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, tail=True)),
     Setting("lost journal tail, 1 rotation, 2 under way", Bounds(rotations=1, flights=2, tail=True)),

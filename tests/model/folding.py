@@ -21,6 +21,7 @@ CLAIM, INTENT, OTHER = 1, 2, 3
 UNPROVED = "!"
 WINDOW_MS = 60_000
 RULES = (ConsumerRule("app", grace_ms=WINDOW_MS),)
+LOOKS_MS = (1_000, 120_000)
 
 
 class View(NamedTuple):
@@ -47,6 +48,7 @@ class View(NamedTuple):
     seen: frozenset[str]
     needed: frozenset[int]
     planned: int
+    looks: bool = False
 
 
 class Fold:
@@ -131,11 +133,12 @@ def _other(instance: str) -> str:
     return {"i0": "i1", "i1": "i0"}[instance]
 
 
-def planned(view: View) -> Planned:
-    """The next rotation: the other slot, a new attempt."""
+def planned(view: View, *, cas: bool) -> Planned:
+    """The next rotation: the other slot, a new attempt; a store without compare-and-swap is looked at again."""
     attempt = view.planned + 1
     free = SLOTS[1 - view.slot]
-    return Planned(f"r{attempt}", free, str(attempt), copies=True, window_ms=WINDOW_MS, consumers=RULES)
+    looks = () if cas else LOOKS_MS
+    return Planned(f"r{attempt}", free, str(attempt), copies=True, window_ms=WINDOW_MS, consumers=RULES, looks_ms=looks)
 
 
 def _view(secret: Secret) -> View:
@@ -194,4 +197,5 @@ def _view(secret: Secret) -> View:
         frozenset().union(*(ids for _, ids in rotation.settling.seen)),
         frozenset({now, old, new}),
         new,
+        bool(rotation.plan.looks_ms),
     )

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from .folding import UNPROVED, View
 from .shapes import State
-from .world import NOBODY, World, accepted
+from .world import NOBODY, Rules, World, accepted
 
 PROOFS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(
     {
@@ -26,6 +26,10 @@ PROOFS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(
 """Direction and effect ("" is the end), and the steps whose proof must stand before it (DESIGN, "A rotation")."""
 
 
+ENDING = frozenset({("forward", "disable:old"), ("revert", "disable:new")})
+"""What ends a credential: a store without compare-and-swap was looked at for the last time before it."""
+
+
 def unproved(before: View, after: View) -> str:
     """The law that announcing this effect, or ending here, breaks; empty when none."""
     if before.kind is None:
@@ -36,6 +40,8 @@ def unproved(before: View, after: View) -> str:
     if effect is None:
         return ""
     needed = PROOFS.get((before.direction, effect), frozenset())
+    if before.looks and (before.direction, effect) in ENDING:
+        needed |= {"looks"}
     if any(step not in before.done or UNPROVED + step in before.done for step in needed):
         return "10 proof before step"
     if before.direction == "abort" and effect == "" and "apply" in before.intended and "refused:new" not in before.done:
@@ -43,8 +49,12 @@ def unproved(before: View, after: View) -> str:
     return ""
 
 
-def broken(state: State, view: View, *, cas: bool) -> str:
-    """The law that this state breaks; empty when none."""
+def broken(state: State, view: View, rules: Rules) -> str:
+    """The law that this state breaks; empty when none.
+
+    What a store without compare-and-swap gives is asked only once it was looked at for the last time, and only where
+    nothing that was sent arrives after that.
+    """
     world = state.world
     old = world.slots[view.old_slot]
     ended = view.direction == "forward" and "disable:old" in view.intended and not old.enabled
@@ -57,16 +67,15 @@ def broken(state: State, view: View, *, cas: bool) -> str:
             one.dialling != NOBODY and not accepted(world, one.dialling)
         ):
             return "1 what an instance uses is accepted"
-    return _of_store(world, view, cas=cas) or _of_slots(world, view) or _of_ends(world, view)
+    kept = rules.cas or (rules.timely and (view.kind is None or "looks" in view.done))
+    return (_of_store(world, view) if kept else "") or _of_slots(world, view) or _of_ends(world, view)
 
 
 def _used(world: World, content: int) -> bool:
     return any(content in (one.held, one.dialling) for one in world.people)
 
 
-def _of_store(world: World, view: View, *, cas: bool) -> str:
-    if not cas:
-        return ""
+def _of_store(world: World, view: View) -> str:
     contents = [entry.versions[entry.current] for entry in (world.main, world.copy)]
     if not any(accepted(world, content) for content in (*world.main.versions, world.escrow)):
         return "2 what is accepted can be recovered"

@@ -38,11 +38,12 @@ from keyturn.rotation.events import (
     Reverted,
     Seen,
     Staged,
+    StoreSeen,
 )
 from keyturn.rotation.machine import IDLE, IN_USE
 from keyturn.rotation.state import Kind
 
-from .folding import INTENT, RULES, WINDOW_MS, Fold, View, planned
+from .folding import INTENT, LOOKS_MS, RULES, WINDOW_MS, Fold, View, planned
 from .gap import explained
 from .search import FAIR, FAULT, PEOPLE
 from .shapes import Bounds, Habits, Move, State
@@ -83,7 +84,7 @@ class Moves:
             yield Move("the other worker claims it", FAULT, (claimed,), state.world)
         if view.pending and not view.stopped:
             yield from self._read_back(state, view)
-        if view.family in {"deliver", "settle"} and not view.stopped:
+        if view.family in {"deliver", "looks", "settle"} and not view.stopped:
             yield from self._instances(state)
         if self._bounds.people:
             yield from self._operators(state, view)
@@ -95,7 +96,7 @@ class Moves:
     def _between(self, state: State, view: View) -> Iterator[Move]:
         number, world = state.secret, state.world
         if view.planned < self._bounds.rotations:
-            plan = planned(view)
+            plan = planned(view, cas=self._rules.cas)
             first = self._fold.after(number, "plan", plan)
             second = self._claim(first, plan.rotation, resume=False)
             clean = world._replace(landed=False, escrow=int(plan.attempt))
@@ -290,6 +291,8 @@ class Moves:
         leaving = view.new if view.direction == "revert" else view.old
         people = state.world.people
         yield self._observe(state, view, goal)
+        if view.family == "looks":
+            yield from self._store_looks(state, view, goal)
         if not self._habits.window or not any(one.dialling == leaving for one in people):
             yield self._watched(state, view, WINDOW_MS)
         if any(leaving in (one.held, one.dialling) for one in people):
@@ -300,6 +303,19 @@ class Moves:
                     rejected = Rejected(f"r{view.new}", "app", f"i{index}", f"v{goal}", "no")
                     after = self._event(state.secret, ("rejected", index), rejected)
                     yield Move(f"instance i{index} rejects v{goal}", PEOPLE, (after,), state.world)
+
+    def _store_looks(self, state: State, view: View, goal: int) -> Iterator[Move]:
+        """A look soon after the promote, and the last one, after which nothing arrives any more."""
+        world = state.world
+        flights = tuple(one for one in world.flights if one.effect not in {"promote", "copy"})
+        after = world._replace(flights=flights) if self._rules.timely else world
+        for waited, then in ((LOOKS_MS[0], world), (LOOKS_MS[-1], after)):
+            found = {world.main.current, world.copy.current} - {goal}
+            version = goal if self._habits.blind_look else next(iter(found), goal)
+            written = LOOKS_MS[-1] if self._habits.first_look else waited
+            fact = StoreSeen(f"r{view.new}", f"v{version}", written, ours=version != goal)
+            seen = self._event(state.secret, ("store", version, written), fact)
+            yield Move(f"the store gives v{version}", FAIR, (seen,), then)
 
     def _observe(self, state: State, view: View, goal: int) -> Move:
         seen = [(f"i{index}", one.held) for index, one in enumerate(state.world.people) if one.held != NOBODY]

@@ -52,7 +52,7 @@ class Outside:
     def law(self, state: State) -> str:
         """The law that the state breaks."""
         view = self._fold.view(state.secret)
-        law = broken(state, view, cas=self._setting.rules.cas)
+        law = broken(state, view, self._setting.rules)
         if not law and not self._setting.may_drift and "drift" in {view.turning, view.stopped[:5]}:
             return ALARM
         return law

@@ -58,6 +58,10 @@ class Habits:
     stale_append: bool = False
     """A worker whose claim was taken over still writes."""
     reconcile: bool = True
+    first_look: bool = False
+    """The first look at the store is taken for the last."""
+    blind_look: bool = False
+    """A look at the store is written down as expected, whatever was seen."""
     hides_conflict: bool = False
     """What the store answered is not written down."""
     gap_looks: bool = True

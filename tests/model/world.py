@@ -30,6 +30,8 @@ class Rules:
     deliver_fence: bool = True
     promote_retired: bool = False
     regenerate: bool = False
+    timely: bool = False
+    """What was sent to the store arrives before the last look at it, or never."""
     lossy_target: bool = False
     """The target may acknowledge `apply` and `disable` and forget them (a replica takes over)."""
 

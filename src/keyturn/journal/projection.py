@@ -227,6 +227,7 @@ _FOLDS: Mapping[str, Callable[[Row, Record], None]] = {
     "rotation.aborted": _in_rotation(_ended("aborted")),
     "rotation.closed": _in_rotation(_ended("closed")),
     "delivery.sent": _in_rotation(_settling),
+    "version.seen": _in_rotation(_settling),
     "delivery.observed": _in_rotation(_settling),
     "disuse.observed": _in_rotation(_settling),
     "delivery.rejected": _in_rotation(_rejected),

@@ -122,7 +122,7 @@ class Effects:
 
     def _promote(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
-        was = rotation.old.version if rotation.old else None
+        was = rotation.astray or (rotation.old.version if rotation.old else None)
         version = parts.store.promote(parts.entry, rotation.plan.attempt, was)
         publication = step.partition(":")[2]
         slot = rotation.plan.slot
@@ -131,7 +131,7 @@ class Effects:
     def _demote(self, step: str, intent: int) -> Fact:  # noqa: ARG002 - one signature for all effects
         rotation, parts = self._log.rotation, self._parts
         assert rotation.old is not None
-        was = rotation.published.version if rotation.published else None
+        was = rotation.astray or (rotation.published.version if rotation.published else None)
         version = parts.store.promote(parts.entry, rotation.old.attempt, was)
         return Promoted(rotation.id, rotation.old.attempt, version, rotation.old.slot, intent, was)
 

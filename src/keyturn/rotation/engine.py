@@ -120,6 +120,7 @@ class Engine:
             overlap=rotator.overlap,
             releases=isinstance(rotator, Releases) and rotator.releases and not single,
             on_reject=policy.on_reject,
+            looks_ms=() if self.parts.store.cas else tuple(int(after * 1000) for after in policy.looks),
             consumers=tuple(
                 ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
                 for one in self.parts.consumers
@@ -304,8 +305,7 @@ class Engine:
                 return Outcome("interrupted", rotation, "told to stop while moving consumers", "", settle.holdouts)
             left = going.left(self._clock.now())
             if left is not None and left <= 0:
-                why = "consumers are still moving" if settle.holdouts else "the quiet window is not over"
-                return Outcome("waiting", rotation, why, "", settle.holdouts, self.parts.policy.poll)
+                return settle.waiting()
             self._clock.sleep(self.parts.policy.poll)
             if not self._log.unchanged():
                 raise Moved("an event of somebody else")

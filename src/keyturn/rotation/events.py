@@ -50,7 +50,8 @@ class Seen:
 class Planned:
     """A rotation begins, or turns: abort and revert are a new plan for the same rotation.
 
-    `releases`: a pooler's idle sessions of the credential that is left may be ended.
+    `releases`: a pooler's idle sessions of the credential that is left may be ended. `looks_ms`: so long after each
+    promote the store is looked at again, because it has no compare-and-swap.
     """
 
     KIND: ClassVar[str] = "rotation.planned"
@@ -67,6 +68,7 @@ class Planned:
     releases: bool = False
     on_reject: str = "revert"
     consumers: tuple[ConsumerRule, ...] = ()
+    looks_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,20 @@ class Promoted:
     intent: int
     was: str | None = None
     publication: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSeen:
+    """What the store gives as current, `waited_ms` after the promote; None where it gives nothing.
+
+    `ours`: it is of an attempt of this secret's stream, so that it was written late by ourselves.
+    """
+
+    KIND: ClassVar[str] = "version.seen"
+    rotation: str
+    version: str | None
+    waited_ms: int
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +335,7 @@ Fact = (
     | OutcomeUnknown
     | Staged
     | Promoted
+    | StoreSeen
     | Retired
     | Probed
     | Sent

@@ -14,6 +14,7 @@ _LABELS = {
     "reverify:new": "logging in with the new one again",
     "deliver": "delivering to consumers",
     "release": "ending the pooler's idle sessions",
+    "looks": "moving consumers, and seeing that the store keeps the version",
     "settle": "moving consumers",
     "outlive": "waiting until nothing made with the old one is left",
     "control:old": "checking that the old one still works",

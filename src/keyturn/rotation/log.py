@@ -16,6 +16,7 @@ from keyturn.rotation.events import (
     Fact,
     Intended,
     Planned,
+    Promoted,
     Reverted,
     Seen,
     decode,
@@ -71,8 +72,8 @@ class Log:
     """The stream of one secret, and its fold.
 
     Every event is checked by the machine before it is written, so that the journal never holds one
-    that may not follow. `planned`, `delivered`, `ended` are the moments that waits rest on, `applied` is when
-    the target was told first, `attempts` and `intents` (fence to effect) are the marks by which our own
+    that may not follow. `planned`, `promoted`, `delivered`, `ended` are the moments that waits rest on, `applied` is
+    when the target was told first, `attempts` and `intents` (fence to effect) are the marks by which our own
     work is known again.
     """
 
@@ -84,6 +85,7 @@ class Log:
         self.seq = 0
         self.planned: Moment | None = None
         self.applied: Moment | None = None
+        self.promoted: Moment | None = None
         self.delivered: Moment | None = None
         self.ended: Moment | None = None
         self.attempts: set[str] = set()
@@ -162,6 +164,7 @@ class Log:
         self.state, self.seq = after, record.seq
         moment = record.moment()
         self.delivered, self.ended = _anew(self.delivered, moment), _anew(self.ended, moment)
+        self.promoted = _anew(self.promoted, moment)
         if record.kind == "gap":
             expected = record.data["expected"]
             self._lost += expected["seq"] - record.data["found"]["seq"] if expected else UNKNOWN_LOSS
@@ -175,6 +178,8 @@ class Log:
             self.intents[self.fence(record.seq)] = fact.effect
             if fact.effect == "apply":
                 self.applied = self.applied or record.moment()
+        elif isinstance(fact, Promoted):
+            self.promoted = record.moment()
         elif isinstance(fact, Done) and family(fact.effect) == "deliver":
             self.delivered = record.moment()
         elif isinstance(fact, Closed | Aborted | Reverted):

@@ -6,12 +6,12 @@ not in the stream. The orders (docs/adr/0007, DESIGN "A rotation"):
 
 outside target, forward
     look:stage → stage → look:apply → apply → verify:new, verify:old → promote → copy → reverify:new
-    → deliver → settle → control:old → disable:old → death:new, death:old, death:again → retire:old → end
+    → deliver → looks → settle → control:old → disable:old → death:new, death:old, death:again → retire:old → end
 outside target with one slot, forward
-    stage → control:old → apply → verify:new → promote → copy → deliver → reverify:new → settle
+    stage → control:old → apply → verify:new → promote → copy → deliver → reverify:new → looks → settle
     → death:new, death:old, death:again → retire:old → end
 fleet, forward
-    for each of accept, use, drop: stage → promote → copy → deliver → settle;
+    for each of accept, use, drop: stage → promote → copy → deliver → looks → settle;
     after use also outlive; at the end death:old → retire:old → end
 a first version
     as above up to deliver, without the probes of an old one: nothing is left behind, so nobody is waited for
@@ -19,7 +19,7 @@ abort (until promote's intent; with one slot until apply's)
     if the target may have been touched: disable:new → refused:new; then withdraw → end
     with one slot: refused:new, for what the target takes is never thrown away → withdraw → end
 revert (from promote's intent until disable:old's; with one slot never)
-    demote → copy → withdraw → deliver → settle → kept:old → disable:new → refused:new → end
+    demote → copy → withdraw → deliver → looks → settle → kept:old → disable:new → refused:new → end
 
 Rules that hold in every order:
 
@@ -31,6 +31,9 @@ Rules that hold in every order:
   settle that they would hold; it is done again while they come back.
 * `withdraw` stands before anything that ends the new version in a revert, so that a late promote of it is refused
   by the store. (An abort comes before promote's intent: no promote can be late.)
+* A store without compare-and-swap is looked at again at the moments that the plan names, while it settles: no settle
+  ends before the last look. Another version of ours, written late, is promoted over, and all that came after the
+  promote is done again; anybody else's is drift.
 * A store does not switch its current version off. Where it answers so, a promote came late: it is undone first.
 """
 
@@ -64,8 +67,9 @@ from keyturn.rotation.events import (
     Reverted,
     Sent,
     Staged,
+    StoreSeen,
 )
-from keyturn.rotation.orders import KINDS, current_step, family, may_abort, may_revert, steps
+from keyturn.rotation.orders import KINDS, current_step, family, may_abort, may_revert, settles, steps
 from keyturn.rotation.settling import illegal, observed, quiet
 from keyturn.rotation.state import Action, Kind, Pending, Rotation, Secret, Settling, Stored
 
@@ -148,6 +152,9 @@ _PROOFS: Mapping[str, tuple[type[Fact], ...]] = MappingProxyType(
 
 _REDO: Mapping[str, str] = MappingProxyType({"death:old": "disable:old", "refused:new": "disable:new"})
 """The effect that an answer shows not to have been followed; with one slot it is always `apply`."""
+
+_POINTS = frozenset({"promote", "demote"})
+"""The steps that say which version is the store's current one."""
 
 _LEGAL_END: Mapping[type[Fact], Direction] = MappingProxyType(
     {Closed: Direction.FORWARD, Aborted: Direction.ABORT, Reverted: Direction.REVERT}
@@ -237,7 +244,9 @@ def _finished(rotation: Rotation, seq: int, fact: Done | Staged | Promoted | Ret
         made = (*made, Stored(fact.version, fact.attempt, fact.slot))
     elif isinstance(fact, Promoted) and rotation.direction is Direction.FORWARD:
         made = (*made[:-1], Stored(fact.version, fact.attempt, fact.slot))
-    return replace(rotation, pending=None, made=made, done=(*rotation.done, pending.effect), settling=Settling())
+    astray = "" if isinstance(fact, Promoted) else rotation.astray
+    done = (*rotation.done, pending.effect)
+    return replace(rotation, pending=None, made=made, done=done, settling=Settling(), astray=astray)
 
 
 def _proves(fact: Done | Staged | Promoted | Retired, effect: str) -> bool:
@@ -261,12 +270,27 @@ def _unfinished(rotation: Rotation, seq: int, fact: Failed | OutcomeUnknown) -> 
 def _promoted_again(rotation: Rotation) -> Rotation:
     """A version that shall be switched off was met as the store's current one: a promote of ours came late."""
     order = steps(rotation)
-    again = [step for step in order if family(step) in {"promote", "demote"}][-1:]
+    again = [step for step in order if family(step) in _POINTS][-1:]
     if not again or rotation.tries >= MAX_TRIES:
         return replace(rotation, turn=(_DRIFT, "the store's current version is one that shall be switched off"))
     again += [step for step in order if family(step) == "copy"][-1:]
     done = tuple(step for step in rotation.done if step not in again)
     return replace(rotation, done=done, tries=rotation.tries + 1)
+
+
+def _seen(rotation: Rotation, seq: int, fact: StoreSeen) -> Rotation:
+    step, target = current_step(rotation), rotation.target_version
+    if target is None or step is None or family(step) != "looks":
+        raise illegal(fact, seq)
+    if fact.version == target.version:
+        over = fact.waited_ms >= rotation.plan.looks_ms[-1]
+        return replace(rotation, done=(*rotation.done, step)) if over else rotation
+    if fact.version is None or not fact.ours or rotation.tries >= MAX_TRIES:
+        whose = "written late by ourselves, again and again" if fact.ours else "not one of ours"
+        return replace(rotation, turn=(_DRIFT, f"the store's current version is {fact.version}, {whose}"))
+    cut = max(place for place, one in enumerate(rotation.done) if family(one) in _POINTS)
+    done = rotation.done[:cut]
+    return replace(rotation, done=done, tries=rotation.tries + 1, settling=Settling(), astray=fact.version)
 
 
 def _probed(rotation: Rotation, seq: int, fact: Probed) -> Rotation:
@@ -294,7 +318,7 @@ def _verdict(rotation: Rotation, fact: Probed) -> str:
 def _rejected(rotation: Rotation, seq: int, fact: Rejected) -> Rotation:
     step = current_step(rotation)
     new = rotation.new
-    if step is None or family(step) != "settle" or new is None:
+    if not settles(step) or new is None:
         raise illegal(fact, seq)
     if fact.version != new.version or rotation.direction is not Direction.FORWARD:
         return rotation
@@ -329,6 +353,7 @@ _FOLDS: Mapping[type[Fact], Callable[..., Rotation]] = MappingProxyType(
         Done: _finished,
         Staged: _finished,
         Promoted: _finished,
+        StoreSeen: _seen,
         Retired: _finished,
         Failed: _unfinished,
         OutcomeUnknown: _unfinished,

@@ -41,14 +41,16 @@ def _single(rotation: Rotation) -> tuple[str, ...]:
     # `apply` ends the old credential, and until `deliver` nothing that is delivered works: what could be asked
     # before stands before, and what can wait comes after.
     gap = ("apply", "verify:new", "promote", *_copy(rotation), "deliver")
-    return ("stage", "control:old", *gap, "reverify:new", "settle", *_DEATH, "retire:old")
+    return ("stage", "control:old", *gap, "reverify:new", *_settle(rotation), *_DEATH, "retire:old")
 
 
 _DEATH = ("death:new", "death:old", "death:again")
 
 
-def _settle(rotation: Rotation) -> tuple[str, ...]:
-    return ("release", "settle") if rotation.releases else ("settle",)
+def _settle(rotation: Rotation, suffix: str = "") -> tuple[str, ...]:
+    release = ("release",) if rotation.releases else ()
+    looks = (f"looks{suffix}",) if rotation.plan.looks_ms else ()
+    return (*release, *looks, f"settle{suffix}")
 
 
 def _fleet(rotation: Rotation) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ def _fleet(rotation: Rotation) -> tuple[str, ...]:
     order: list[str] = []
     for name in publications:
         order += [f"stage:{name}", f"promote:{name}", *_copy(rotation, f":{name}"), f"deliver:{name}"]
-        order += [f"settle:{name}"] if rotation.old is not None else []
+        order += _settle(rotation, f":{name}") if rotation.old is not None else []
         order += ["outlive"] if name == "use" and rotation.old is not None else []
     return (*order, *(("death:old", "retire:old") if rotation.old is not None else ()))
 
@@ -86,6 +88,11 @@ def family(step: str) -> str:
     return name if rest in PUBLICATIONS else step
 
 
+def settles(step: str | None) -> bool:
+    """Whether consumers and target are watched in this step; the store is looked at meanwhile."""
+    return step is not None and family(step) in {"looks", "settle"}
+
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         **dict.fromkeys(("look:stage", "look:apply"), Kind.LOOK),
@@ -93,7 +100,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         **dict.fromkeys(("disable:old", "disable:new", "retire:old", "release"), Kind.EFFECT),
         **dict.fromkeys(("verify:new", "verify:old", "reverify:new", "control:old", "kept:old"), Kind.PROBE),
         **dict.fromkeys(("death:new", "death:old", "death:again", "refused:new"), Kind.PROBE),
-        "settle": Kind.SETTLE,
+        **dict.fromkeys(("looks", "settle"), Kind.SETTLE),
         "outlive": Kind.WAIT,
     }
 )

@@ -9,6 +9,9 @@ from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
 
+LOOKS = (1.0, 5.0, 30.0, 120.0)
+"""Seconds after a promote at which a store without compare-and-swap is looked at again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -17,7 +20,8 @@ class Policy:
     `window` is the minimum overlap: how long the target must be seen without the old credential.
     After `deadline` a settle that still waits is a finding that names the holdouts; it never ends
     anything. `poll` is the pause between two looks while settling, `claim` how long a claim holds,
-    `pause` what comes before a passing fault is tried again (doubled each time).
+    `pause` what comes before a passing fault is tried again (doubled each time). A store without compare-and-swap is
+    looked at so long after each promote as `looks` says; the rotation does not go on to retire before the last of them.
     """
 
     window: float
@@ -25,6 +29,7 @@ class Policy:
     poll: float = 0.4
     claim: float = 60.0
     pause: float = 0.5
+    looks: tuple[float, ...] = LOOKS
     on_reject: str = "revert"
     proof: Mapping[str, str] | None = None
 

@@ -74,7 +74,10 @@ def _notes(parts: Parts, state: Secret, planned: Planned) -> tuple[str, ...]:
     if not parts.rotator.fenced:
         notes.append("fence = none: a late effect is found and put right by reconcile, not refused by the target")
     if not parts.store.cas:
-        notes.append("the store has no compare-and-swap: two writers that meet are drift")
+        until = (
+            f"; looked at again until {planned.looks_ms[-1] / 1000:g} s after the promote" if planned.looks_ms else ""
+        )
+        notes.append(f"the store has no compare-and-swap: two writers that meet are drift{until}")
     for rule in planned.consumers:
         if not rule.reports:
             notes.append(f"{rule.name} cannot report: {rule.grace_ms / 1000:g} s are waited, not shown")

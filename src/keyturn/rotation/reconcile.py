@@ -30,7 +30,7 @@ def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) 
     if current is None or log.state.rotation is not None:
         return Agreement(parts.name, current.version if current else None, stored)
     repaired: list[str] = []
-    if stored is not None and stored != current.version and _ours(parts, log, stored):
+    if stored is not None and stored != current.version and ours(parts, log, stored):
         _announce(log, "store", stored)
         parts.store.promote(parts.entry, current.attempt, stored)
         repaired.append(f"the store's current version was {stored}, written late by ourselves")
@@ -68,7 +68,8 @@ def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list
     return lines
 
 
-def _ours(parts: Parts, log: Log, version: str) -> bool:
+def ours(parts: Parts, log: Log, version: str) -> bool:
+    """Whether that version of the store is of an attempt of this stream. Raises AdapterError."""
     attempts = {one.attempt for one in parts.store.versions(parts.entry) if one.id == version}
     return bool(attempts & log.attempts)
 

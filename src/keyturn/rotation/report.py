@@ -226,6 +226,8 @@ def _trouble(fact: Fact) -> str:
             words = f"{effect}: {message}"
         case events.Held(reason=reason, by=by):
             words = f"held by {by}: {reason}"
+        case events.StoreSeen(version=version, ours=True):
+            words = f"looks: the store gave version {version}, written late by ourselves"
         case events.Drifted(reason=reason):
             words = f"drift: {reason}"
         case events.Rejected(consumer=consumer, instance=instance, reason=reason):
@@ -261,6 +263,8 @@ def _proof(report: Report, fact: Fact) -> str:
             words = f"version {version} is pending and was read back"
         case events.Promoted(version=version, was=was):
             words = f"version {version} is current" + (f", before it {was}" if was else "")
+        case events.StoreSeen(waited_ms=waited_ms):
+            words = f"the store gave the version {waited_ms / 1000:g} s after the promote"
         case events.Retired(version=version, effective=effective):
             words = f"version {version} is off" if effective else f"the store cannot switch {version} off"
         case events.Done(intent=intent, detail=detail):

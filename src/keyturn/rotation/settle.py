@@ -10,9 +10,11 @@ from keyturn.core.secret import Bundle
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.events import DisuseObserved, Held, Observed, Rejected
 from keyturn.rotation.log import Log, Picture, Watching, seen
-from keyturn.rotation.orders import current_step, leaving_slot
+from keyturn.rotation.orders import current_step, family, leaving_slot, settles
+from keyturn.rotation.outcome import Outcome
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.settling import MAX_GAP_MS, may_release
+from keyturn.rotation.store_looks import StoreLooks
 
 NOT_WAITED = -1
 """Milliseconds that stand for "its excuse is over": the consumer must be shown after all."""
@@ -90,7 +92,6 @@ class Settle:
     def __init__(self, parts: Parts, log: Log, effects: Effects, clock: Clock) -> None:
         rotation = log.rotation
         self._parts, self._log, self._clock = parts, log, clock
-        self._step = current_step(rotation) or ""
         target = rotation.target_version
         assert target is not None
         self._target = target
@@ -98,6 +99,7 @@ class Settle:
         self._bundles: Mapping[str, Bundle] = {v: effects.bundle(stored) for v, stored in known.items()}
         self._leaving = leaving_slot(rotation)
         self._window = QuietWindow()
+        self.store_looks = StoreLooks(parts, log, clock)
         self._written: dict[str, Observed] = {}
         self._rejections: set[Rejected] = set()
         self._held: tuple[str, ...] = ()
@@ -108,7 +110,10 @@ class Settle:
         self.holdouts: tuple[str, ...] = ()
 
     def look(self) -> None:
-        """Observe everybody once, sample the target once, and write down what changed."""
+        """Observe everybody once, sample the target and where it is due the store once, and write down what changed."""
+        self.store_looks.look()
+        if not self.under_way():
+            return
         pictures = [self._observe(consumer) for consumer in self._parts.consumers]
         sessions = self._sample()
         if not self._everyone_seen():
@@ -119,22 +124,40 @@ class Settle:
         quiet_ms = int(self._window.quiet() * 1000)
         window_ms = self._log.rotation.plan.window_ms
         self._log.listener(
-            Watching(self._step, self._target.version, tuple(pictures), sessions, quiet_ms, window_ms, self.holdouts)
+            Watching(self._step(), self._target.version, tuple(pictures), sessions, quiet_ms, window_ms, self.holdouts)
         )
         self._release(sessions)
-        if self.under_way() and (self._leaving is None or (not sessions and quiet_ms >= window_ms)):
+        if self._may_end() and (self._leaving is None or (not sessions and quiet_ms >= window_ms)):
             self._conclude()
         self._hold_if_late()
+
+    def waiting(self) -> Outcome:
+        """What is waited for, where nobody has the patience to wait here."""
+        why, wake = "the quiet window is not over", self._parts.policy.poll
+        if self.holdouts:
+            why = "consumers are still moving"
+        elif left := self.store_looks.left():
+            why, wake = f"the store is looked at for {left:.0f} s more", left
+        return Outcome("waiting", self._log.rotation.id, why, "", self.holdouts, wake)
 
     def under_way(self) -> bool:
         """Whether this step is still the one to do, and nothing turned or stopped it."""
         rotation = self._log.state.rotation
         return (
             rotation is not None
-            and current_step(rotation) == self._step
+            and settles(current_step(rotation))
+            and rotation.target_version == self._target
             and rotation.turn is None
             and not rotation.stopped
         )
+
+    def _may_end(self) -> bool:
+        """Whether all looks at the store have been made."""
+        return self.under_way() and family(self._step()) == "settle"
+
+    def _step(self) -> str:
+        rotation = self._log.state.rotation
+        return (current_step(rotation) if rotation else None) or ""
 
     def _observe(self, consumer: Consumer) -> Picture:
         observation = consumer.observe(self._parts.name, self._bundles)

@@ -2,6 +2,7 @@
 
 Settling needs, of every consumer, a complete observation with all instances on the version; then a
 quiet window at the target; then the same instances once more. Any other picture starts it anew.
+A store without compare-and-swap is looked at meanwhile, and the window does not end before the last look.
 """
 
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 from keyturn.core.consumer import Grade
 from keyturn.core.errors import Corrupt
 from keyturn.rotation.events import ConsumerRule, DisuseObserved, Fact, Observed, Seen
-from keyturn.rotation.orders import current_step, family, leaving_slot
+from keyturn.rotation.orders import current_step, family, leaving_slot, settles
 from keyturn.rotation.state import Rotation, Settling
 
 MAX_GAP_MS = 5_000
@@ -27,7 +28,7 @@ def illegal(fact: Fact, seq: int) -> Corrupt:
 def observed(rotation: Rotation, seq: int, fact: Observed) -> Rotation:
     """The rotation after one look at a consumer. Raises Corrupt where no settle is under way."""
     target, step = rotation.target_version, current_step(rotation)
-    if target is None or step is None or family(step) != "settle" or fact.version != target.version:
+    if target is None or step is None or not settles(step) or fact.version != target.version:
         raise illegal(fact, seq)
     settling = rotation.settling
     seen = dict(settling.seen)
@@ -83,7 +84,7 @@ def _release(rotation: Rotation) -> Rotation:
 def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
     """The rotation after a watch at the target. Raises Corrupt where no settle is under way."""
     step = current_step(rotation)
-    if step is None or family(step) != "settle":
+    if step is None or not settles(step):
         raise illegal(fact, seq)
     leaving, settling = leaving_slot(rotation), rotation.settling
     everyone = {name for name, _ in settling.seen} >= {rule.name for rule in rotation.plan.consumers}
@@ -91,6 +92,8 @@ def quiet(rotation: Rotation, seq: int, fact: DisuseObserved) -> Rotation:
         return rotation
     if fact.pooled:
         return _release(rotation)
+    if family(step) == "looks":  # the target is watched until the store was looked at for the last time
+        return rotation
     watched = leaving is None or (fact.largest_gap_ms <= MAX_GAP_MS and fact.samples > 0)
     if fact.quiet_ms < rotation.plan.window_ms or not watched:
         return replace(rotation, settling=Settling(settling.seen))

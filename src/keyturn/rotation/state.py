@@ -59,8 +59,9 @@ class Settling:
 class Rotation:
     """One open rotation.
 
-    `tries` counts effects that were sent again because the target did not follow, `releases` how often a
-    pooler was seen to keep idle sessions of the credential that is left.
+    `tries` counts effects that were sent again because the target or the store did not follow, `releases` how often a
+    pooler was seen to keep idle sessions of the credential that is left. `astray` is a version of ours that the store
+    was seen to give instead: the next promote expects it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Rotation:
     excused: frozenset[str] = frozenset()
     tries: int = 0
     releases: int = 0
+    astray: str = ""
     turn: tuple[str, str] | None = None
     stopped: str = ""
 

@@ -44,13 +44,16 @@ class MemoryStore:
     """A double of `Store` for tests: nothing is kept, and `kind` says so.
 
     It passes the same contract suite as the real stores (`keyturn.testing.store_contract`).
+
+    Args:
+        cas: whether it compares and swaps. Without, `late` performs a write that was sent before.
     """
 
     kind = "memory"
-    cas = True
     max_bytes = 1024 * 1024
 
-    def __init__(self) -> None:
+    def __init__(self, *, cas: bool = True) -> None:
+        self.cas = cas
         self._lock = threading.RLock()
         self._versions: dict[str, list[Version]] = {}
         self._bundles: dict[str, Bundle] = {}
@@ -62,7 +65,7 @@ class MemoryStore:
 
     def backup(self) -> "MemoryStore":
         """Another one, which holds what this one holds now."""
-        copied = MemoryStore()
+        copied = MemoryStore(cas=self.cas)
         copied._versions = {name: list(rows) for name, rows in self._versions.items()}
         copied._bundles = dict(self._bundles)
         return copied
@@ -130,6 +133,15 @@ class MemoryStore:
                 self._mark(name, former, VersionState.PREVIOUS)
             self._mark(name, head, VersionState.CURRENT)
             return head.id
+
+    def late(self, name: str, version: str) -> None:
+        """A promote that was sent long ago is performed now, whatever became of that version since."""
+        assert not self.cas
+        with self._lock:
+            former = self._current(name)
+            if former is not None:
+                self._mark(name, former, VersionState.PREVIOUS)
+            self._mark(name, self._find(name, version), VersionState.CURRENT)
 
     def retire(self, name: str, version: str) -> bool:
         """Switch the version off. Raises Conflict when it is current, NotFound."""

@@ -84,6 +84,7 @@ def test_a_whole_rotation_ends_on_the_new_version() -> None:
         (("rotation.intended", R | {"effect": "stage"}), "stage"),
         (("rotation.done", R | {"effect": "apply"}), "apply"),
         (("delivery.sent", R), "settle"),
+        (("version.seen", R), "settle"),
         (("delivery.observed", R), "settle"),
         (("disuse.observed", R), "settle"),
         (("rotation.intended", NEXT | {"effect": "stage"}), "plan"),

@@ -24,6 +24,7 @@ from keyturn.rotation.events import (
     Reverted,
     Seen,
     Staged,
+    StoreSeen,
 )
 from keyturn.rotation.machine import apply, next_action
 from keyturn.rotation.orders import current_step, family
@@ -33,6 +34,7 @@ WINDOW_MS = 1000
 PLAN = Planned("r1", "b", "n", window_ms=WINDOW_MS, copies=True, consumers=(ConsumerRule("app"),))
 FLEET = replace(PLAN, shape=Shape.FLEET, slot="")
 SINGLE = replace(PLAN, slot="a", overlap=Overlap.NONE, window_ms=0)
+LOOKED = replace(PLAN, looks_ms=(1000, 5000))
 POOLED = replace(PLAN, releases=True)
 OLD, NEW = Stored("v0", "o", "a"), Stored("v1", "n", "b")
 REFUSALS = {"death:old", "refused:new"}
@@ -108,6 +110,10 @@ class Play:
         left = "a" if self.rotation.direction is Direction.FORWARD else "b"
         return self.take(DisuseObserved("r1", left, 0, 1, pooled=sessions))
 
+    def gives(self, version: str | None, waited_ms: int = 5000, *, ours: bool = False) -> "Play":
+        """The store was looked at."""
+        return self.take(StoreSeen("r1", version, waited_ms, ours))
+
     def settle(self) -> "Play":
         """Observed, quiet, observed again."""
         target = self.rotation.target_version
@@ -121,6 +127,9 @@ class Play:
         match action.kind:
             case Kind.EFFECT:
                 return self.prove(self.intend())
+            case Kind.SETTLE if family(action.step) == "looks":
+                assert self.rotation.target_version is not None
+                return self.gives(self.rotation.target_version.version)
             case Kind.SETTLE:
                 return self.settle()
             case Kind.WAIT:

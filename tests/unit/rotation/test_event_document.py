@@ -21,7 +21,7 @@ def word(hint: Any) -> str:
     """The JSON type in the document's words."""
     if get_origin(hint) is tuple:
         inner = get_args(hint)[0]
-        return "texts" if inner is str else "objects"
+        return {str: "texts", int: "numbers"}.get(inner, "objects")
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return " or ".join(hint)
     return " or ".join(WORDS[one] for one in get_args(hint) or (hint,))

@@ -30,6 +30,7 @@ PLAN = Planned(
     reason="because",
     window_ms=5,
     copies=True,
+    looks_ms=(1000, 5000),
     consumers=(ConsumerRule("app", reports=False, grace_ms=7), ConsumerRule("job")),
 )
 FACTS: tuple[Fact, ...] = (
@@ -43,6 +44,8 @@ FACTS: tuple[Fact, ...] = (
     events.Staged("r1", "n", "v1", "b", 3, "use"),
     events.Promoted("r1", "n", "v1", "b", 3, "v0", "use"),
     events.Promoted("r1", "n", "v1", "b", 3),
+    events.StoreSeen("r1", "v0", 1000, ours=True),
+    events.StoreSeen("r1", None, 1000),
     events.Retired("r1", "v0", 3, effective=False),
     events.Probed("r1", "verify:new", "v1", "accepted", "28P01"),
     events.Sent("r1", "app", "v1", 3),
