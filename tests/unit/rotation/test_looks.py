@@ -66,6 +66,7 @@ def test_a_late_write_of_ours_is_promoted_over(turned: bool, point: str, wanted:
     play = (play.turn(Direction.REVERT).to("looks") if turned else play).on(wanted)
     play = play.gives("v7", 1000, ours=True)
     assert (play.step, play.rotation.astray, play.rotation.settling.seen) == (point, "v7", ())
+    assert not {"copy", "deliver"} & set(play.rotation.done)
     play = play.to("looks")
     assert play.rotation.astray == ""
     assert {"copy", "deliver"} <= set(play.rotation.done)
@@ -254,6 +255,18 @@ def test_a_reboot_starts_the_looks_anew(world: World) -> None:
     world.clock.boot = "second"
     assert world.bench.engine().advance(600).status == "closed"
     assert len(world.looks()) == made + len(LOOKS)
+
+
+def test_a_clock_step_in_the_middle_starts_the_looks_anew(world: World) -> None:
+    """Also within one pass nothing that was counted before the step counts any more."""
+
+    def step(record: Record) -> None:
+        if record.kind == "version.seen" and len(world.looks()) == 2:
+            world.clock.boot = "second"
+
+    world.bench.on_record = step
+    assert world.bench.rotate(patience=600).status == "closed"
+    assert len(world.looks()) == 2 + len(LOOKS)
 
 
 def test_short_passes_add_up_to_the_last_look(world: World) -> None:
