@@ -22,6 +22,7 @@ ROOMS = [
     "rotation",
     "rotation/compromise",
     "backup",
+    "importing",
     "client",
     "client/sources",
     "client/adapters",

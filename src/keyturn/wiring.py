@@ -263,7 +263,11 @@ class Assembly:
     def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
         """The views of a bundle under their published names."""
         table = self.manifest.secret(secret)
-        coordinates = self.rotator(secret).coordinates() if table.coordinates else {}
+        built = find("rotators", table.kind)
+        if table.coordinates and built is not None and built.adapter is not None:
+            coordinates = self.rotator(secret).coordinates()
+        else:
+            coordinates = table.whereabouts
         return {name: compose(view.text, bundle, coordinates) for name, view in table.publish.items()}
 
     def engine(self, secret: str, listener: Listener | None = None) -> Engine:

@@ -25,6 +25,7 @@ STOPPED = 130
 COMMANDS: Mapping[str, str] = {
     "init": "init",
     "provision": "provision",
+    "import": "import_",
     "adopt": "adopt",
     "bootstrap": "bootstrap",
     "doctor": "doctor",

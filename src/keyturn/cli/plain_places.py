@@ -31,12 +31,12 @@ def plain(manifest: Manifest) -> Iterator[Plain]:
     """Group and links of all that lies in the clear. What cannot be looked at is told by the check of places."""
     declared = {table.path: table.group for table in manifest.stores.values() if isinstance(table, Files)}
     for path, _, _ in visible(manifest):
-        yield _looked(path, declared.get(path, declared.get(path.parent)), linked=True)
+        yield looked(path, declared.get(path, declared.get(path.parent)), linked=True)
     for table in manifest.consumers.values():
         for key, path in table.directories:
             if key == "bundle_dir":
                 # a bundle directory is a link by its nature: it is switched by one rename
-                yield _looked(path, getattr(table, "group", None), linked=False)
+                yield looked(path, getattr(table, "group", None), linked=False)
 
 
 def _inside(directory: Path) -> list[Path]:
@@ -46,7 +46,8 @@ def _inside(directory: Path) -> list[Path]:
         return []
 
 
-def _looked(path: Path, declared: str | None, *, linked: bool) -> Plain:
+def looked(path: Path, declared: str | None, *, linked: bool) -> Plain:
+    """One path; `linked` where a link or a second name would be a fault."""
     try:
         itself, behind = path.lstat(), path.stat()
     except OSError:

@@ -33,7 +33,7 @@ class Steps:
     def take(self, record: Record) -> str | None:
         """A line about what this record says, None when it says nothing to people."""
         fact = decode(record.kind, record.data)
-        return None if fact is None else self._line(fact)
+        return None if fact is None or isinstance(fact, events.Brought) else self._line(fact)
 
     def _line(self, fact: Fact) -> str | None:
         line: str | None = None

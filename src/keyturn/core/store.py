@@ -59,11 +59,27 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class Direct(Protocol):
+    """A store where a content that arrives whole needs no pending copy, because no target is changed in between."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        """Make `bundle` the current version of that attempt at once, and return its id; the former becomes previous.
+
+        As `stage` and `promote` one after the other: the same attempt again returns the same id and writes
+        nothing, whatever is expected. Raises Conflict when the attempt holds other bytes, or the current version
+        is neither `expect_current` nor the attempt's; OutcomeUnknown when it may have happened.
+        """
+
+
+@runtime_checkable
 class Escrow(Protocol):
     """Keyturn's own keeping place for candidates, sealed before any store or target sees them."""
 
     def seal(self, attempt: str, bundle: Bundle) -> Bundle:
         """Keep `bundle` for the attempt, unless it holds one already; return the one that is kept."""
+
+    def seal_all(self, bundles: Mapping[str, Bundle]) -> Mapping[str, Bundle]:
+        """The same for several attempts in one transaction: all are kept, or none."""
 
     def unseal(self, attempt: str) -> Bundle | None:
         """The candidate of that attempt, None when there is none."""

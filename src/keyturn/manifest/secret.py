@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
@@ -181,6 +181,16 @@ class SecretTable(Table, ABC):
     @property
     def admins(self) -> tuple[tuple[str, str], ...]:
         """Secrets that Keyturn itself needs for this one: the key in `target`, and the name."""
+        return ()
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """The public facts of the target, by the names in `coordinates`."""
+        return {}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The users that the target declares; a credential in `username` is one of them."""
         return ()
 
     @property

@@ -326,6 +326,16 @@ class Excused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A version that a person brought is current, and it is the credential of that slot. No rotation writes this."""
+
+    KIND: ClassVar[str] = "version.promoted"
+    attempt: str
+    version: str
+    slot: str
+
+
 Fact = (
     Planned
     | Claimed
@@ -360,17 +370,19 @@ def encode(fact: Fact) -> Event:
     return Event(fact.KIND, asdict(fact))
 
 
-def decode(kind: str, data: Mapping[str, Any]) -> Fact | None:
-    """The fact in a record; None for kinds that say nothing about a rotation.
+def decode(kind: str, data: Mapping[str, Any]) -> Fact | Brought | None:
+    """The fact in a record; None for kinds that say nothing about a rotation, or a slot.
 
     Raises:
         Corrupt: the record lacks what its kind must have.
     """
-    shape = _BY_KIND.get(kind)
+    shape: type[Fact | Brought] | None = _BY_KIND.get(kind)
     if shape is None or (shape is Outlived and data.get("what") != "outlived"):
         return None
     if data.get("rotation") == "":  # a version that a person brought
-        return None
+        if shape is not Promoted or not data.get("slot"):
+            return None
+        shape = Brought
     try:
         return _build(shape, data)
     except (TypeError, ValueError, AttributeError):

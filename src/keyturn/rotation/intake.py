@@ -1,9 +1,11 @@
 """A value that a person brings: the first version, or the next one, of a kind that nobody can rotate for them.
 
 Journal, store, journal: `secret.imported` announces it, `version.staged` and `version.promoted` say
-what the store did. They name no rotation, because there is none.
+what the store did. They name no rotation, because there is none. A store that takes a content whole
+(`Direct`) keeps no pending copy, and then nothing is staged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from keyturn.core.errors import Corrupt
 from keyturn.core.ids import uuid7
 from keyturn.core.secret import Bundle
-from keyturn.core.store import Store
+from keyturn.core.store import Direct, Store
 from keyturn.journal.noting import note
 from keyturn.journal.record import Event, Journal
 from keyturn.system.locks import FileLock
@@ -23,6 +25,19 @@ class Taken:
 
     version: str
     was: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a content goes: the secret, which is its stream too, its store, and its name there.
+
+    `slot` is the one at the target whose credential it is; empty where the kind has none.
+    """
+
+    name: str
+    store: Store
+    entry: str
+    slot: str = ""
 
 
 def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundle, how: str, lock: Path) -> Taken:  # noqa: PLR0913, PLR0917 - what is brought, and where it goes
@@ -41,19 +56,55 @@ def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundl
         Refused: somebody is at work on this secret.
         AdapterError: store or journal did not do as asked.
     """
-    attempt = uuid7()
+    attempt, place = uuid7(), Place(name, store, entry)
     with FileLock(lock):
         journal.read(name)  # a chain that does not hold is said before anything is changed
         was = store.current(entry)
-        note(journal, name, Event("secret.imported", {"attempt": attempt, "how": how, "fields": sorted(bundle)}))
-        version = store.stage(entry, bundle, attempt)
-        if store.read(entry, version) != bundle:
-            raise Corrupt(f"the store gave back other bytes than were staged as {version}", "keyturn doctor")
-        made = {"rotation": "", "attempt": attempt, "version": version, "slot": ""}
-        note(journal, name, Event("version.staged", made))
-        current = store.promote(entry, attempt, was)
-        note(journal, name, Event("version.promoted", {**made, "version": current, "was": was}))
+        announce(journal, name, attempt, how, bundle)
+        return land(journal, place, bundle, attempt, was)
+
+
+def announce(  # noqa: PLR0913, PLR0917 - what the record says
+    journal: Journal, name: str, attempt: str, how: str, bundle: Bundle, sources: Sequence[str] = ()
+) -> None:
+    """Write down that this attempt is about to be sent: how it came, from which files, with which fields."""
+    said: dict[str, Any] = {"attempt": attempt, "how": how, "fields": sorted(bundle)}
+    note(journal, name, Event("secret.imported", said | ({"sources": list(sources)} if sources else {})))
+
+
+def land(journal: Journal, place: Place, bundle: Bundle, attempt: str, was: str | None) -> Taken:
+    """Make what was announced current, and write down that it is. The same attempt again ends the same way.
+
+    Raises:
+        Conflict: the store's current version is neither `was` nor the attempt's.
+        Corrupt: the store gives back other bytes.
+        AdapterError: store or journal did not do as asked.
+    """
+    store = place.store
+    if isinstance(store, Direct):
+        current = store.put(place.entry, bundle, attempt, was)
+        _read_back(place, current, bundle)
+    else:
+        staged = store.stage(place.entry, bundle, attempt)
+        _read_back(place, staged, bundle)
+        note(journal, place.name, Event("version.staged", _made(place, attempt, staged)))
+        current = store.promote(place.entry, attempt, was)
+    confirm(journal, place, attempt, current, was)
     return Taken(current, was)
+
+
+def confirm(journal: Journal, place: Place, attempt: str, version: str, was: str | None) -> None:
+    """Write down that the attempt's version is current in the store."""
+    note(journal, place.name, Event("version.promoted", {**_made(place, attempt, version), "was": was}))
+
+
+def _made(place: Place, attempt: str, version: str) -> dict[str, Any]:
+    return {"rotation": "", "attempt": attempt, "version": version, "slot": place.slot}
+
+
+def _read_back(place: Place, version: str, bundle: Bundle) -> None:
+    if place.store.read(place.entry, version) != bundle:
+        raise Corrupt(f"the store gave back other bytes than were sent as {version}", "keyturn doctor")
 
 
 def note_access(journal: Journal, name: str, data: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from keyturn.core.rotator import Session
 from keyturn.journal.record import AcceptsGap, Event, Journal, Record
 from keyturn.rotation.events import (
     Aborted,
+    Brought,
     Closed,
     Done,
     Excused,
@@ -160,7 +161,7 @@ class Log:
         assert rotation is not None
         return rotation
 
-    def _take(self, record: Record, fact: Fact | None, after: Secret) -> None:
+    def _take(self, record: Record, fact: Fact | Brought | None, after: Secret) -> None:
         self.state, self.seq = after, record.seq
         moment = record.moment()
         self.delivered, self.ended = _anew(self.delivered, moment), _anew(self.ended, moment)
@@ -172,6 +173,8 @@ class Log:
             self.planned, self.applied, self.delivered = record.moment(), None, None
             self.attempts.add(fact.attempt)
             self._excuses.clear()
+        elif isinstance(fact, Brought):
+            self.attempts.add(fact.attempt)
         elif isinstance(fact, Excused):
             self._excuses[fact.consumer] = fact.until
         elif isinstance(fact, Intended):

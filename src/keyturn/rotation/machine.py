@@ -45,6 +45,7 @@ from keyturn.core.errors import Conflict, Corrupt
 from keyturn.core.rotator import Answer
 from keyturn.rotation.events import (
     Aborted,
+    Brought,
     Claimed,
     Closed,
     Direction,
@@ -161,7 +162,7 @@ _LEGAL_END: Mapping[type[Fact], Direction] = MappingProxyType(
 )
 
 
-def apply(secret: Secret, seq: int, fact: Fact) -> Secret:
+def apply(secret: Secret, seq: int, fact: Fact | Brought) -> Secret:
     """The secret after one more event.
 
     Raises:
@@ -171,6 +172,8 @@ def apply(secret: Secret, seq: int, fact: Fact) -> Secret:
         return _planned(secret, fact)
     if isinstance(fact, Excused):
         return _excused(secret, fact)
+    if isinstance(fact, Brought):
+        return _brought(secret, seq, fact)
     rotation = secret.rotation
     if rotation is None or fact.rotation != rotation.id:
         raise Corrupt(f"{fact.KIND} (record {seq}) belongs to no open rotation", "keyturn audit verify")
@@ -206,6 +209,12 @@ def _planned(secret: Secret, fact: Planned) -> Secret:
         stopped="",
     )
     return replace(secret, rotation=turned)
+
+
+def _brought(secret: Secret, seq: int, fact: Brought) -> Secret:
+    if secret.rotation is not None:
+        raise Corrupt(f"{fact.KIND} (record {seq}) came into an open rotation", "keyturn audit verify")
+    return replace(secret, current=Stored(fact.version, fact.attempt, fact.slot))
 
 
 def _excused(secret: Secret, fact: Excused) -> Secret:

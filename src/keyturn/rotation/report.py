@@ -13,7 +13,17 @@ from keyturn.core.clock import parse_rfc3339
 from keyturn.core.consumer import Grade
 from keyturn.journal.record import Record
 from keyturn.rotation import events
-from keyturn.rotation.events import ConsumerRule, Direction, DisuseObserved, Fact, Observed, Planned, Probed, decode
+from keyturn.rotation.events import (
+    Brought,
+    ConsumerRule,
+    Direction,
+    DisuseObserved,
+    Fact,
+    Observed,
+    Planned,
+    Probed,
+    decode,
+)
 from keyturn.rotation.labels import label
 from keyturn.rotation.machine import apply
 from keyturn.rotation.state import Rotation, Secret, Stored
@@ -155,6 +165,8 @@ def _reports(records: Iterable[Record], secret: Secret) -> Iterator[Report]:
             continue
         before = secret.rotation
         secret = apply(secret, record.seq, fact)
+        if isinstance(fact, Brought):
+            continue
         if before is None and isinstance(fact, Planned):
             draft = _begun(record, fact, secret)
         elif draft is not None and before is not None:

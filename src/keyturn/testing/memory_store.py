@@ -197,6 +197,11 @@ class MemoryEscrow:
         with self._lock, self._faults.around("seal"):
             return self._kept.setdefault(attempt, bundle)
 
+    def seal_all(self, bundles: Mapping[str, Bundle]) -> Mapping[str, Bundle]:
+        """The same for several attempts: all are kept, or none."""
+        with self._lock, self._faults.around("seal_all"):
+            return {attempt: self._kept.setdefault(attempt, bundle) for attempt, bundle in bundles.items()}
+
     def unseal(self, attempt: str) -> Bundle | None:
         """The candidate of that attempt, None when there is none."""
         with self._lock, self._faults.around("unseal"):

@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "azure-keys": the two keys of an Azure account, regenerated in turn."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from keyturn.manifest.kinds.azure_identity import Identity, identity_secret
@@ -46,3 +47,8 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The client secret, where that is the identity."""
         return identity_secret(self.target.identity)
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """The account."""
+        return {"account": self.target.account}

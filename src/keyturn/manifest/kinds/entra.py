@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "entra": the client secret of an app registration."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from keyturn.manifest.kinds.azure_identity import Identity, identity_secret
@@ -46,3 +47,8 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The client secret of the identity that may change this one."""
         return identity_secret(self.target.identity)
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """Directory and application."""
+        return {"tenant_id": self.target.tenant_id, "client_id": self.target.client_id}

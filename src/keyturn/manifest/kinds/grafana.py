@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "grafana": the password of a Grafana user, a single slot."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from keyturn.manifest.secret import SecretTable
@@ -43,3 +44,13 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The server admin, where there is one."""
         return (("admin", self.target.admin),) if self.target.admin else ()
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """The server."""
+        return {"url": self.target.url}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The user."""
+        return (self.target.user,)

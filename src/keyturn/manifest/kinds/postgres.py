@@ -1,7 +1,7 @@
 """[secrets.NAME] kind = "postgres": two log-in roles that take turns, or one; members of one owner role."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from typing import Annotated, ClassVar, Literal
 
@@ -133,3 +133,18 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The role that may change them."""
         return (("admin", self.target.admin),)
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """Where consumers connect to: the first host, all hosts, the database; of a pooler, where there is one."""
+        pooler = self.target.pooler
+        hosts, dbname = self.target.hosts, self.target.dbname
+        if pooler is not None:
+            hosts, dbname = pooler.hosts, pooler.dbname or dbname
+        host, _, port = hosts[0].rpartition(":")
+        return {"host": host, "port": port, "dbname": dbname, "hosts": ",".join(hosts)}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The two roles that take turns, or the only one."""
+        return self.target.roles

@@ -1,6 +1,6 @@
 """[secrets.NAME] kind = "prometheus": basic-auth users in the web configuration of an exporter or server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from keyturn.manifest.problems import Flaw
@@ -45,3 +45,13 @@ class Options(SecretTable):
     def rotating(self) -> frozenset[str]:
         """With two users both fields; with one, its password."""
         return frozenset(self.bundle if len(self.target.users) > 1 else {"password"})
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """What asks for the password."""
+        return {"url": self.target.url}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The users."""
+        return self.target.users

@@ -1,6 +1,6 @@
 """[secrets.NAME] kind = "redis": two users that take turns, one user with two passwords, or `requirepass`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -70,3 +70,15 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The user that may change the others."""
         return (("admin", self.target.admin),) if self.target.admin else ()
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """The first server, where one is named, and the database."""
+        host, _, port = self.target.hosts[0].rpartition(":") if self.target.hosts else ("", "", "")
+        named = {"host": host, "port": port} if host else {}
+        return {**named, "db": str(self.target.db)}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The users, where the password is not that of the whole server."""
+        return self.target.users

@@ -1,6 +1,6 @@
 """[secrets.NAME] kind = "smtp": a mail account, or two that take turns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from keyturn.manifest.problems import Flaw
@@ -53,3 +53,14 @@ class Options(SecretTable):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The secret that may change the password, where there is one."""
         return (("admin", self.target.admin),) if self.target.admin else ()
+
+    @property
+    def whereabouts(self) -> Mapping[str, str]:
+        """The first server."""
+        host, _, port = self.target.hosts[0].rpartition(":")
+        return {"host": host, "port": port}
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts."""
+        return self.target.users

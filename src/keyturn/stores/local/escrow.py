@@ -1,6 +1,6 @@
 """Keyturn's own keeping place for candidates, inside its state vault."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from secrets import token_hex
 
@@ -33,17 +33,22 @@ class LocalEscrow:
             InvalidName, TooLarge: the attempt or bundle cannot be kept.
             Unavailable, OutcomeUnknown, Denied, Corrupt, RolledBack: as `VaultFile.writing` has it.
         """
-        check_attempt(attempt)
-        check_size(len(bundle.reveal()))
+        return self.seal_all({attempt: bundle})[attempt]
+
+    def seal_all(self, bundles: Mapping[str, Bundle]) -> Mapping[str, Bundle]:
+        """The same for several attempts, in one transaction: all are kept, or none. Raises as `seal`."""
+        for attempt, bundle in bundles.items():
+            check_attempt(attempt)
+            check_size(len(bundle.reveal()))
         with self._file.writing() as transaction:
-            known = _kept(transaction.heads, attempt)
-            if known is not None:
-                return transaction.content(known)
+            heads = transaction.heads
+            known = {attempt: kept for attempt in bundles if (kept := _kept(heads, attempt)) is not None}
             created = rfc3339(self._now())
-            transaction.add(
-                Head(0, ESCROW, token_hex(_ID_BYTES), attempt, "", VersionState.PENDING, created, b""), bundle
-            )
-            return bundle
+            for attempt, bundle in bundles.items():
+                if attempt not in known:
+                    head = Head(0, ESCROW, token_hex(_ID_BYTES), attempt, "", VersionState.PENDING, created, b"")
+                    transaction.add(head, bundle)
+            return {**bundles, **{attempt: transaction.content(kept) for attempt, kept in known.items()}}
 
     def unseal(self, attempt: str) -> Bundle | None:
         """The candidate of that attempt, None when there is none. Raises Corrupt, RolledBack, Unavailable."""

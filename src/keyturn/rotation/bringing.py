@@ -1,0 +1,243 @@
+"""Several contents that a person brings, as one transaction: all are sealed before the first one is written.
+
+    look at each → announce each → seal all in one transaction → for each: write, read back, confirm, unseal
+
+Whatever would be refused is refused by the first look, before anything is changed. Killed anywhere, the same call with
+the same contents goes on: what was sealed is sent again to the letter, what is current already is confirmed, and no
+content ever becomes two versions.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyturn.core.errors import AdapterError, Disabled, NotFound, Refused, Unsupported
+from keyturn.core.ids import uuid7
+from keyturn.core.secret import Bundle
+from keyturn.core.store import Escrow
+from keyturn.core.version import VersionState
+from keyturn.journal.record import Journal, Record
+from keyturn.rotation.intake import Place, announce, confirm, land
+from keyturn.rotation.log import Log
+from keyturn.system.locks import FileLock
+
+IMPORTED = "secret.imported"
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One content, where it goes, and how it came.
+
+    Attributes:
+        place: the secret with its store.
+        bundle: the content.
+        how: for the journal: `import`, `copy`.
+        sources: names of the files that it came from; never a value.
+        replaces: whether another content that is current gives way.
+    """
+
+    place: Place
+    bundle: Bundle
+    how: str
+    sources: tuple[str, ...] = ()
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the first look found of one secret.
+
+    Attributes:
+        one: what is brought.
+        current: the store's current version, None before the first.
+        there: whether that one has this content already.
+        made_by: the attempt of the version that is there.
+        recorded: whether the journal says that it is current, too.
+        attempt: the one that was announced and not confirmed; empty for none.
+        sealed: what was sealed under it, None where nothing was.
+    """
+
+    one: Brought
+    current: str | None
+    there: bool = False
+    made_by: str = ""
+    recorded: bool = False
+    attempt: str = ""
+    sealed: Bundle | None = None
+
+    @property
+    def state(self) -> str:
+        """In one word: `there`, `interrupted` (it goes on), `replaces` or `new`."""
+        if self.there:
+            return "there"
+        if self.sealed is not None and _same(self.sealed, self.one.bundle):
+            return "interrupted"
+        return "new" if self.current is None else "replaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One secret whose content is current and was read back; `there` if it was so before."""
+
+    name: str
+    version: str
+    was: str | None
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How far it came: what is current, what went wrong, and what is still to be written (names)."""
+
+    landed: tuple[Landed, ...]
+    error: AdapterError | None = None
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    standing: Standing
+    attempt: str
+    bundle: Bundle
+
+
+def bring(journal: Journal, escrow: Escrow, brought: Sequence[Brought], locks: Path) -> Batch:
+    """Make every content current, or refuse all of them. A store that fails half-way ends the batch, and says where.
+
+    Args:
+        journal: where each is announced and confirmed.
+        escrow: where all are sealed before any store sees one.
+        brought: the contents, in the order in which they are written.
+        locks: directory of the secrets' lock files.
+
+    Raises:
+        Refused: somebody is at work on one of them, a rotation is open, or another content is current; nothing
+            was changed.
+        AdapterError: journal, escrow or store failed before the first content was written.
+    """
+    with _alone(brought, locks):
+        standings = [look(journal, escrow, one) for one in brought]
+        sending = _sealed(escrow, [_announced(journal, one) for one in standings if not one.there])
+        landed: list[Landed] = []
+        for standing in standings:
+            try:
+                landed.append(_landed(journal, escrow, standing, sending.get(standing.one.place.name)))
+            except AdapterError as error:
+                rest = [one.one.place.name for one in standings[len(landed) :]]
+                return Batch(tuple(landed), error, tuple(rest))
+        return Batch(tuple(landed))
+
+
+def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
+    """Where a secret stands; changes nothing.
+
+    Raises:
+        Refused: a rotation is open, or another content is current and may not be replaced.
+        AdapterError: journal, escrow or store could not be asked.
+    """
+    place = one.place
+    if Log(journal, place.name).state.rotation is not None:
+        raise Refused(f"a rotation of {place.name} is open", f"keyturn resume {place.name}, then try again")
+    records = journal.read(place.name)
+    attempt, recorded = _open_attempt(records), _recorded(records)
+    sealed = escrow.unseal(attempt) if attempt else None
+    current = place.store.current(place.entry)
+    if current is None:
+        return Standing(one, None, attempt=attempt, sealed=sealed)
+    if _holds(one, current):
+        mine = {version.id: version.attempt for version in place.store.versions(place.entry)}
+        return Standing(one, current, True, mine.get(current, ""), recorded == current, attempt, sealed)
+    if not one.replaces:
+        raise Refused(
+            f"{place.name} has version {current} with another content", f"keyturn history {place.name} says whose it is"
+        )
+    return Standing(one, current, attempt=attempt, sealed=sealed)
+
+
+def _holds(one: Brought, current: str) -> bool:
+    """Whether the current version has this content; what nobody can read has not."""
+    try:
+        return _same(one.place.store.read(one.place.entry, current), one.bundle)
+    except (Unsupported, NotFound, Disabled):
+        return False
+
+
+def _same(first: Bundle, second: Bundle) -> bool:
+    """Whether the fields are equal; each version has a proof key of its own."""
+    return dict(first) == dict(second)
+
+
+def _open_attempt(records: Sequence[Record]) -> str:
+    """The attempt that was announced last, if nothing says that it became current."""
+    for record in reversed(records):
+        if record.kind == "version.promoted":
+            return ""
+        if record.kind == IMPORTED:
+            return str(record.data.get("attempt") or "")
+    return ""
+
+
+def _recorded(records: Sequence[Record]) -> str | None:
+    promoted = (record for record in reversed(records) if record.kind == "version.promoted")
+    return next((str(record.data.get("version")) for record in promoted), None)
+
+
+@contextmanager
+def _alone(brought: Sequence[Brought], locks: Path) -> Iterator[None]:
+    """All locks, taken in one order, so that two batches never wait for each other."""
+    with ExitStack() as stack:
+        for name in sorted(one.place.name for one in brought):
+            try:
+                stack.enter_context(FileLock(locks / f"{name}.lock"))
+            except Refused as locked:
+                raise Refused(f"{name} is being worked on: {locked.message}", f"keyturn status {name}") from None
+        yield
+
+
+def _announced(journal: Journal, standing: Standing) -> _Sending:
+    """The attempt under which it is sent: the one that was interrupted, if it is the same content; else a new one."""
+    one = standing.one
+    if standing.state == "interrupted" and standing.sealed is not None:
+        return _Sending(standing, standing.attempt, standing.sealed)
+    attempt = uuid7()
+    announce(journal, one.place.name, attempt, one.how, one.bundle, one.sources)
+    return _Sending(standing, attempt, one.bundle)
+
+
+def _sealed(escrow: Escrow, sending: Sequence[_Sending]) -> dict[str, _Sending]:
+    """All of them, once every one is in escrow."""
+    kept = escrow.seal_all({one.attempt: one.bundle for one in sending})
+    return {one.standing.one.place.name: _Sending(one.standing, one.attempt, kept[one.attempt]) for one in sending}
+
+
+def _landed(journal: Journal, escrow: Escrow, standing: Standing, sending: _Sending | None) -> Landed:
+    place = standing.one.place
+    if sending is None:
+        return _confirmed(journal, escrow, standing)
+    if standing.attempt not in {"", sending.attempt}:
+        _forget(escrow, place, standing.attempt)
+    taken = land(journal, place, sending.bundle, sending.attempt, standing.current)
+    escrow.discard(sending.attempt)
+    return Landed(place.name, taken.version, taken.was, there=False)
+
+
+def _confirmed(journal: Journal, escrow: Escrow, standing: Standing) -> Landed:
+    """It is current: written down, where an interruption came between, and let go of in escrow."""
+    place, version, one = standing.one.place, standing.current or "", standing.one
+    if not standing.recorded:
+        if standing.made_by != standing.attempt:
+            announce(journal, place.name, standing.made_by, one.how, one.bundle, one.sources)
+        confirm(journal, place, standing.made_by, version, None)
+    for attempt in {standing.made_by, standing.attempt} - {""}:
+        if escrow.unseal(attempt) is not None:
+            escrow.discard(attempt)
+    return Landed(place.name, version, None, there=True)
+
+
+def _forget(escrow: Escrow, place: Place, attempt: str) -> None:
+    """Another content came before the one that was announced was current: nobody is to find that one."""
+    for version in place.store.versions(place.entry):
+        if version.attempt == attempt and version.state == VersionState.PENDING:
+            place.store.retire(place.entry, version.id)
+    escrow.discard(attempt)

@@ -1,0 +1,106 @@
+"""`keyturn import` as people call it: from plain files to versions in a store."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Keyturn
+
+CANARY = "canary-5b7e21f0a9"
+DECLARED = """
+[secrets.payment]
+kind = "manual"
+owner = "ops@example.com"
+purpose = "cards"
+used_by = "keyturn"
+publish.stripe-api-key = { field = "value", env = "STRIPE_API_KEY" }
+"""
+
+
+@pytest.fixture
+def first_day(begun: Keyturn) -> Keyturn:
+    """A manifest with a log-in and a key, and a `.env` file that has both."""
+    assert begun.manifest is not None
+    begun.manifest.write_text(begun.manifest.read_text() + DECLARED)
+    env = begun.folder / ".env.production"
+    env.write_text(f"DEBUG=false\nSMTP_USERNAME=mailer\nSMTP_PASSWORD={CANARY}-1\nSTRIPE_API_KEY={CANARY}-2\n")
+    env.chmod(0o600)
+    return begun
+
+
+def _state(keyturn: Keyturn, *words: str) -> dict[str, str]:
+    document = keyturn.document("import", ".env.production", *words)
+    return {one["secret"]: one["state"] for one in document["data"]["secrets"]}
+
+
+def test_a_plan_writes_nothing_and_shows_no_value(first_day: Keyturn) -> None:
+    """It exits 0, names each entry with where it goes, and neither journal nor store has a word of it."""
+    before = {path: path.read_bytes() for path in (first_day.folder / ".keyturn").glob("*.db")}
+    said = first_day("import", ".env.production", "--plan")
+    assert said.status == 0
+    assert "SMTP_PASSWORD -> smtp.password: taken" in said.out
+    assert "DEBUG: setting" in said.out
+    assert _state(first_day, "--plan") == {"smtp": "new", "payment": "new"}
+    assert {path: path.read_bytes() for path in before} == before
+    assert CANARY not in "".join(first_day.heard)
+
+
+def test_what_was_found_is_current_and_can_be_read(first_day: Keyturn) -> None:
+    """Each secret has one version with the content of the file; the journal names the file and no value."""
+    document = first_day.document("import", ".env.production", "--yes")
+    assert [one["secret"] for one in document["data"]["secrets"]] == ["smtp", "payment"]
+    got = first_day("get", "smtp.password", "--reveal", "--reason", "test").out
+    assert got == f"{CANARY}-1"
+    records = [
+        one
+        for one in first_day.document("audit", "show", "smtp")["data"]["records"]
+        if one["kind"] == "secret.imported"
+    ]
+    assert [one["data"]["fields"] for one in records] == [["password", "username"]]
+    assert records[0]["data"]["sources"] == [str(first_day.folder / ".env.production")]
+
+
+def test_the_same_command_again_writes_nothing(first_day: Keyturn) -> None:
+    """Everything is there already: no question, no record, no version."""
+    first_day.document("import", ".env.production", "--yes")
+    records = first_day.document("audit", "show")["data"]["records"]
+    said = first_day("import", ".env.production")
+    assert said.status == 0
+    assert "is there already" in said.out
+    assert _state(first_day, "--plan") == {"smtp": "there", "payment": "there"}
+    assert first_day.document("audit", "show")["data"]["records"] == records
+
+
+def test_a_file_with_a_setting_stays_and_its_lines_may_go(first_day: Keyturn) -> None:
+    """The file of a secret may go as a whole; nothing is removed either way."""
+    key = first_day.folder / "stripe-api-key"
+    key.write_text(f"{CANARY}-2\n")
+    key.chmod(0o600)
+    files = first_day.document("import", ".env.production", "stripe-api-key", "--yes")["data"]["files"]
+    assert [(Path(one["path"]).name, one["may_go"], one["lines"]) for one in files] == [
+        (".env.production", False, [2, 3, 4]),
+        ("stripe-api-key", True, []),
+    ]
+    assert files[1]["command"] == f"shred -u -- {key}"
+    assert key.exists()
+
+
+def test_another_content_is_refused_and_replaced_only_when_that_is_said(first_day: Keyturn) -> None:
+    """A second import with another value says so and changes nothing; --replace makes the next version."""
+    first_day.document("import", ".env.production", "--yes")
+    env = first_day.folder / ".env.production"
+    env.write_text(env.read_text().replace(f"{CANARY}-2", f"{CANARY}-3"))
+    said = first_day("import", ".env.production", "--yes")
+    assert said.status == 5
+    assert "import-exists" in said.out
+    assert first_day("get", "payment.value", "--reveal", "--reason", "test").out == f"{CANARY}-2"
+    assert _state(first_day, "--yes", "--replace") == {"smtp": "there", "payment": "replaces"}
+    assert first_day("get", "payment.value", "--reveal", "--reason", "test").out == f"{CANARY}-3"
+
+
+def test_production_asks_for_the_name_of_the_service(first_day: Keyturn) -> None:
+    """Without a terminal it says which flag answers, and nothing is written."""
+    said = first_day("import", ".env.production")
+    assert said.status == 2
+    assert "--yes" in said.err
+    assert _state(first_day, "--plan") == {"smtp": "new", "payment": "new"}
