@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.compose import compose
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
 from keyturn.core.kinds import Room, find
 from keyturn.core.rotator import Rotator
@@ -270,6 +271,19 @@ class Assembly:
             coordinates = table.whereabouts
         return {name: compose(view.text, bundle, coordinates) for name, view in table.publish.items()}
 
+    def copies(self, secret: str) -> tuple[Derived, ...]:
+        """The derived copies of this secret that its store carries, in the order of the manifest.
+
+        What it cannot carry is not available, and keeps the secret from being rotated (`manifest.unavailable_for`).
+        """
+        views, of = self.manifest.secret(secret).publish.items(), self.store_name(secret)
+        carried = self.manifest.stores[self.manifest.store_of(secret)].derives
+        return tuple(
+            Derived(name, view.store_name or name, Form(view.store_as), of)
+            for name, view in views
+            if view.store_as and view.store_as in carried
+        )
+
     def engine(self, secret: str, listener: Listener | None = None) -> Engine:
         """The engine for one secret.
 
@@ -289,6 +303,7 @@ class Assembly:
             consumers=self.consumers(secret),
             publish=partial(self.published, secret),
             policy=self.policy(secret),
+            copies=self.copies(secret),
         )
         make_directory(self._locks)
         return Engine(

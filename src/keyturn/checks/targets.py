@@ -16,6 +16,7 @@ REASONS = (
     "current-refused",
     "current-unusable",
     "store-differs",
+    "copy-differs",
     "repaired",
 )
 
@@ -46,7 +47,7 @@ def findings(facts: TargetLook) -> tuple[Finding, ...]:
 
 def agreement_findings(facts: Agreement) -> tuple[Finding, ...]:
     """Where store or target are not as the journal decided."""
-    return (*_store(facts), *_probe(facts), *_idle(facts), *_repaired(facts))
+    return (*_store(facts), *_copies(facts), *_probe(facts), *_idle(facts), *_repaired(facts))
 
 
 def _store(facts: Agreement) -> tuple[Finding, ...]:
@@ -54,6 +55,20 @@ def _store(facts: Agreement) -> tuple[Finding, ...]:
         return ()
     message = f"the store's current version is {facts.stored or 'none'}, the journal decided {facts.decided or 'none'}"
     return (Finding("store-differs", facts.secret, Severity.CRITICAL, message, f"keyturn history {facts.secret}"),)
+
+
+def _copies(facts: Agreement) -> tuple[Finding, ...]:
+    remedy = "keyturn tick puts right what is Keyturn's own; else find out who wrote it"
+    return tuple(
+        Finding(
+            "copy-differs",
+            facts.secret,
+            Severity.CRITICAL,
+            f"the derived copy {view} shows version {shown or 'none'}, the journal decided {facts.decided or 'none'}",
+            remedy,
+        )
+        for view, shown in facts.copies.items()
+    )
 
 
 def _probe(facts: Agreement) -> tuple[Finding, ...]:

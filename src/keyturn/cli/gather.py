@@ -26,6 +26,7 @@ from keyturn.core.consumer import Consumer
 from keyturn.core.errors import KeyturnError
 from keyturn.journal.audit import verify
 from keyturn.rotation import course
+from keyturn.rotation.copies import astray
 from keyturn.system.files import OPEN_TO_OTHERS
 from keyturn.wiring import Assembly, State
 
@@ -170,7 +171,9 @@ def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Agreeme
     store, entry = assembly.store(name), assembly.store_name(name)
     probe = rotator.accepts(store.read(entry, current["version"]))
     idle = tuple(look for look in looks if look.slot != current["slot"])
-    return Agreement(name, current["version"], store.current(entry), probe, idle)
+    strays = astray(store, assembly.copies(name), current["version"])
+    copies = {copy.view: shown for copy, shown in strays.items()}
+    return Agreement(name, current["version"], store.current(entry), probe, idle, copies=copies)
 
 
 def _consumers(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:

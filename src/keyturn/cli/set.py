@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -71,7 +72,8 @@ def command(
 def _take_in(assembly: Assembly, name: str, bundle: Bundle, how: str) -> Taken:
     make_directory(assembly.state.locks)
     lock = assembly.state.locks / f"{name}.lock"
-    return take_in(assembly.journal, assembly.store(name), name, assembly.store_name(name), bundle, how, lock)
+    store, entry, publish = assembly.store(name), assembly.store_name(name), partial(assembly.published, name)
+    return take_in(assembly.journal, store, name, entry, bundle, how, lock, assembly.copies(name), publish)
 
 
 def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]:

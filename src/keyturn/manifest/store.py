@@ -19,6 +19,8 @@ class StoreTable(Table):
     """Whether this kind keeps values in the clear."""
     copies: ClassVar[frozenset[str]] = frozenset({"secret"})
     """What `store_as` of a published name may be here."""
+    derives: ClassVar[frozenset[str]] = frozenset()
+    """Which of them this version writes; a store that nobody but Keyturn reads has none."""
     name_limit: ClassVar[int] = 512
     """Characters of a name."""
 

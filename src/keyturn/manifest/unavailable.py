@@ -39,14 +39,14 @@ def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailab
             yield Unavailable((top, name), f"kind {kind!r}")
 
 
-def _features(name: str, secret: SecretTable) -> Iterator[Unavailable]:
+def _features(name: str, secret: SecretTable, store: StoreTable | None) -> Iterator[Unavailable]:
     for key in LATER_KEYS:
         if getattr(secret.rotate, key):
             yield Unavailable(("secrets", name, "rotate"), f"'{key}'")
     for published, view in secret.publish.items():
-        if view.store_as is not None:
+        if view.store_as is not None and store is not None and view.store_as not in store.derives:
             # At the secret itself: a rotation that left a copy in the store behind would break its readers.
-            yield Unavailable(("secrets", name), f"'store_as' of {published}")
+            yield Unavailable(("secrets", name), f"store_as = '{view.store_as}' of {published} in a {store.kind} store")
     if secret.compromise == "containment":
         yield Unavailable(("secrets", name, "compromise"), "'containment'")
 
@@ -75,7 +75,11 @@ def unavailable(
         *_kinds("stores", "stores", {name: store.kind for name, store in stores.items()}),
         *_kinds("rotators", "secrets", {name: secret.kind for name, secret in secrets.items()}),
         *_kinds("consumers", "consumers", {name: consumer.kind for name, consumer in consumers.items()}),
-        *(later for name, secret in secrets.items() for later in _features(name, secret)),
+        *(
+            later
+            for name, secret in secrets.items()
+            for later in _features(name, secret, stores.get(secret.store or next(iter(stores), "")))
+        ),
         *(later for name, consumer in consumers.items() for later in _reporting(name, consumer)),
         *(Unavailable((name,), "this table") for name, content in reserved.items() if content),
     )

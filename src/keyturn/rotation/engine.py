@@ -34,7 +34,7 @@ from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
 from keyturn.rotation.reconcile import reconcile, redeliver
 from keyturn.rotation.settle import Settle
-from keyturn.rotation.standing import check_consumers, check_store
+from keyturn.rotation.standing import check_manifest, check_store
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
 from keyturn.system.locks import FileLock
@@ -120,6 +120,7 @@ class Engine:
             overlap=rotator.overlap,
             releases=isinstance(rotator, Releases) and rotator.releases and not single,
             on_reject=policy.on_reject,
+            copies=tuple(copy.view for copy in self.parts.copies),
             looks_ms=() if self.parts.store.cas else tuple(int(after * 1000) for after in policy.looks),
             consumers=tuple(
                 ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
@@ -200,7 +201,7 @@ class Engine:
             self._log.refresh()
             if self._log.state.rotation is None:
                 return Outcome("idle")
-            check_consumers(self.parts, self._log.rotation)
+            check_manifest(self.parts, self._log.rotation)
             going = Pass(self._clock.now(), patience)
             claimed = False
             while True:

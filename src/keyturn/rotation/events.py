@@ -50,8 +50,8 @@ class Seen:
 class Planned:
     """A rotation begins, or turns: abort and revert are a new plan for the same rotation.
 
-    `releases`: a pooler's idle sessions of the credential that is left may be ended. `looks_ms`: so long after each
-    promote the store is looked at again, because it has no compare-and-swap.
+    `releases`: a pooler's idle sessions of the credential that is left may be ended. `copies`: published names that the
+    store carries by themselves. `looks_ms`: so long after each promote the store is looked at again.
     """
 
     KIND: ClassVar[str] = "rotation.planned"
@@ -63,7 +63,7 @@ class Planned:
     trigger: str = ""
     reason: str = ""
     window_ms: int = 0
-    copies: bool = False
+    copies: tuple[str, ...] = ()
     overlap: Overlap = Overlap.TWO_CREDENTIALS
     releases: bool = False
     on_reject: str = "revert"
@@ -157,7 +157,7 @@ class Promoted:
 class StoreSeen:
     """What the store gives as current, `waited_ms` after the promote; None where it gives nothing.
 
-    `ours`: it is of an attempt of this secret's stream, so that it was written late by ourselves.
+    `ours`: it is of an attempt of this stream. `copy`: the published name whose derived copy shows it, else empty.
     """
 
     KIND: ClassVar[str] = "version.seen"
@@ -165,6 +165,7 @@ class StoreSeen:
     version: str | None
     waited_ms: int
     ours: bool = False
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,26 @@ def check_store(parts: Parts, current: Stored | None) -> None:
         )
 
 
-def check_consumers(parts: Parts, rotation: Rotation) -> None:
-    """Refuse to go on with other consumers than the rotation was begun with, where it waits for them.
-
-    One that it does not know could not be waited for; one that is missing would be waited for for ever.
+def check_manifest(parts: Parts, rotation: Rotation) -> None:
+    """Refuse to go on with other consumers or derived copies than the rotation was begun with.
 
     Raises:
         UsageError: the manifest was changed.
+    """
+    _check_consumers(parts, rotation)
+    declared, planned = {copy.view for copy in parts.copies}, set(rotation.plan.copies)
+    if declared != planned:
+        raise UsageError(
+            f"the derived copies of {parts.name} were changed while rotation {rotation.id} is open: "
+            f"{', '.join(sorted(declared ^ planned))}",
+            "put store_as back as it was until it has ended",
+        )
+
+
+def _check_consumers(parts: Parts, rotation: Rotation) -> None:
+    """Refuse to go on with other consumers than the rotation was begun with, where it waits for them.
+
+    One that it does not know could not be waited for; one that is missing would be waited for for ever.
     """
     if "settle" not in steps(rotation):
         return

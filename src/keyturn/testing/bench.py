@@ -1,11 +1,13 @@
 """One secret on a workbench: real journal and engine, memory store, a target that really refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived
 from keyturn.core.rotator import Rotator
+from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import Record
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.rotation.engine import Engine
@@ -45,6 +47,8 @@ class Bench:
         self.target = FakeTarget(slots)
         self.rotator: Rotator = FakeRotator(self.target, releases=releases)
         self.store = MemoryStore()
+        self.copies: tuple[Derived, ...] = ()
+        self.publish: Callable[[Bundle], Mapping[str, SecretValue]] = lambda _: {}
         self.escrow = MemoryEscrow()
         self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]
         self.consumers: tuple[Consumer, ...] = (FakeConsumer("app", self.instances),)
@@ -69,8 +73,9 @@ class Bench:
             self.escrow,
             self.rotator,
             self.consumers,
-            lambda _: {},
+            self.publish,
             self.policy,
+            self.copies,
         )
         return Engine(
             parts,

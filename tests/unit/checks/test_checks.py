@@ -84,6 +84,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("idle-slot-enabled", targets.agreement_findings(replace(AGREED, idle=(replace(IDLE, sessions=1),)))),
     ("current-refused", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.REFUSED)))),
     ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
+    ("copy-differs", targets.agreement_findings(replace(AGREED, copies={"database-url": None}))),
     ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
     ("repaired", targets.agreement_findings(replace(AGREED, repaired=("it was late",)))),
     ("consumer-unreadable", consumers.findings(replace(LOOK, failure=AWAY))),

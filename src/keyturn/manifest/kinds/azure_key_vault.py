@@ -29,6 +29,7 @@ class Options(StoreTable):
     """For one request."""
 
     copies: ClassVar[frozenset[str]] = frozenset({"secret", "certificate", "key"})
+    derives: ClassVar[frozenset[str]] = frozenset({"secret"})
     name_limit: ClassVar[int] = 127
 
     @property
