@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +24,15 @@ from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
 from keyturn.core.clock import Moment
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived
 from keyturn.core.errors import KeyturnError
 from keyturn.journal.audit import verify
 from keyturn.rotation import course
-from keyturn.rotation.copies import astray
+from keyturn.rotation.copies import derives
 from keyturn.system.files import OPEN_TO_OTHERS
 from keyturn.wiring import Assembly, State
+
+Shown = Mapping[Derived, str | None]
 
 NOT_FOR_STRANGERS = 0o027
 WRITABLE_BY_STRANGERS = 0o002
@@ -58,7 +62,8 @@ def gather(assembly: Assembly) -> Facts:
     chains = _chains(state)
     rows = _rows(assembly)
     able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
-    looks = [_target(assembly, name, rows.get(name, NEVER)) for name in able]
+    shown = _shown(assembly, able)
+    looks = [_target(assembly, name, rows.get(name, NEVER), shown) for name in able]
     now = assembly.clock.now()
     return Facts(
         missing=manifest.unavailable(),
@@ -153,26 +158,41 @@ def _failure(look: Callable[[], object]) -> KeyturnError | None:
     return None
 
 
-def _target(assembly: Assembly, name: str, row: Mapping[str, Any]) -> tuple[TargetLook, Agreement | None]:
+def _shown(assembly: Assembly, names: list[str]) -> Shown:
+    """What each derived copy shows, by one look at each store; nothing of a store that cannot be looked at."""
+    found: dict[Derived, str | None] = {}
+    by_store: dict[str, list[Derived]] = {}
+    for name in names:
+        by_store.setdefault(assembly.manifest.store_of(name), []).extend(assembly.copies(name))
+    for store, copies in by_store.items():
+        if copies:
+            with suppress(KeyturnError):  # the look at the store itself says why
+                shown = derives(assembly.store_named(store)).shown(copies)
+                found |= {copy: shown.get(copy) for copy in copies}
+    return found
+
+
+def _target(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> tuple[TargetLook, Agreement | None]:
     sslmode = getattr(getattr(assembly.manifest.secrets[name], "target", None), "sslmode", None)
     try:
-        return TargetLook(name, sslmode, None), _agreement(assembly, name, row)
+        return TargetLook(name, sslmode, None), _agreement(assembly, name, row, shown)
     except KeyturnError as failure:
         return TargetLook(name, sslmode, failure), None
 
 
-def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Agreement | None:
+def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> Agreement | None:
     rotator, current = assembly.rotator(name), row.get("current")
     looks = [rotator.look(slot) for slot in rotator.slots]
     if row.get("rotation"):
         return None  # both versions are in order while a rotation is open
     if current is None:
-        return Agreement(name, None, None, None, tuple(looks))
+        taken = {copy.view: shown[copy] for copy in assembly.copies(name) if shown.get(copy) is not None}
+        return Agreement(name, None, None, None, tuple(looks), copies=taken)
     store, entry = assembly.store(name), assembly.store_name(name)
     probe = rotator.accepts(store.read(entry, current["version"]))
     idle = tuple(look for look in looks if look.slot != current["slot"])
-    strays = astray(store, assembly.copies(name), current["version"])
-    copies = {copy.view: shown for copy, shown in strays.items()}
+    mine = {copy.view: shown[copy] for copy in assembly.copies(name) if copy in shown}
+    copies = {view: version for view, version in mine.items() if version != current["version"]}
     return Agreement(name, current["version"], store.current(entry), probe, idle, copies=copies)
 
 

@@ -34,7 +34,7 @@ from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
 from keyturn.rotation.reconcile import reconcile, redeliver
 from keyturn.rotation.settle import Settle
-from keyturn.rotation.standing import check_manifest, check_store
+from keyturn.rotation.standing import check_beginning, check_manifest
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
 from keyturn.system.locks import FileLock
@@ -95,7 +95,7 @@ class Engine:
             self._log.refresh()
             if self._log.state.rotation is not None:
                 raise Refused(f"rotation {self._log.rotation.id} of {self.name} is open", f"keyturn resume {self.name}")
-            check_store(self.parts, self._log.state.current)
+            check_beginning(self.parts, self._log)
             plan = self.draft(trigger)
             try:
                 self._log.append(plan)

@@ -1,9 +1,18 @@
 """Whether manifest and store are still the ones that a rotation can go on with; looked at before anything is done."""
 
 from keyturn.core.errors import Refused, UsageError
+from keyturn.rotation.copies import derives
+from keyturn.rotation.log import Log
 from keyturn.rotation.orders import steps
 from keyturn.rotation.parts import Parts
+from keyturn.rotation.reconcile import ours
 from keyturn.rotation.state import Rotation, Stored
+
+
+def check_beginning(parts: Parts, log: Log) -> None:
+    """Refuse to begin where store or derived copies are not as decided. Raises Refused, AdapterError."""
+    check_store(parts, log.state.current)
+    _check_copies(parts, log)
 
 
 def check_store(parts: Parts, current: Stored | None) -> None:
@@ -22,6 +31,22 @@ def check_store(parts: Parts, current: Stored | None) -> None:
             f"the store's current version of {parts.name} is {stored}, and the journal says {decided}",
             "keyturn tick puts right what Keyturn wrote late; anything else was written by somebody else",
         )
+
+
+def _check_copies(parts: Parts, log: Log) -> None:
+    """Refuse to begin where the name of a derived copy is somebody else's: the target would have been told in vain.
+
+    Raises:
+        Refused: somebody else wrote there.
+        AdapterError: the store could not be asked.
+    """
+    for copy in parts.copies:
+        shown = derives(parts.store).shows(copy)
+        if shown is not None and not ours(parts, log, shown):
+            raise Refused(
+                f"{copy} shows {shown}, which somebody else wrote",
+                "choose another store_name, or hand the name over (docs/stores)",
+            )
 
 
 def check_manifest(parts: Parts, rotation: Rotation) -> None:

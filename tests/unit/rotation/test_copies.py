@@ -8,7 +8,7 @@ import pytest
 
 from keyturn.core.compose import compose
 from keyturn.core.derived import Derived, Form
-from keyturn.core.errors import AdapterError, Incomplete, OutcomeUnknown, Unavailable, Unsupported, UsageError
+from keyturn.core.errors import AdapterError, Incomplete, OutcomeUnknown, Refused, Unavailable, Unsupported, UsageError
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction, StoreSeen
@@ -161,6 +161,17 @@ def test_a_name_that_is_somebody_elses_is_drift(world: World, effect: str) -> No
     assert len(world.bench.alive()) == 2
 
 
+def test_nothing_begins_where_a_name_is_somebody_elses(world: World) -> None:
+    """It is said before the target is told anything, and once the name is ours again it goes on."""
+    before = world.bench.kinds()
+    world.store.foreign_copy(BARE, "his own")
+    with pytest.raises(Refused, match="somebody else"):
+        world.bench.engine().begin("bench")
+    assert world.bench.kinds() == before
+    world.store.written[_key(BARE)].pop()
+    assert world.bench.rotate().status == "closed"
+
+
 def test_a_copy_that_shows_another_version_after_it_was_written_is_drift(world: World) -> None:
     """The read-back is a look of its own: what a stranger writes right after us is seen."""
     overtaken = Overtaken()
@@ -272,10 +283,10 @@ def test_a_rotation_does_not_go_on_with_other_copies(world: World) -> None:
 
 
 def test_a_store_that_carries_none_says_so(bench: Bench) -> None:
-    """What the manifest would have refused is refused here too, before it is promoted over."""
+    """What the manifest would have refused is refused here too, before anything begins."""
     bench.copies, bench.publish = (URL,), publish
-    outcome = bench.rotate()
-    assert outcome.code == Unsupported.code
+    with pytest.raises(Unsupported):
+        bench.rotate()
 
 
 def test_a_value_that_a_person_brings_is_copied_too(tmp_path: Path, world: World) -> None:

@@ -16,8 +16,11 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version, VersionState
 from keyturn.stores.azure_key_vault.names import FOREIGN, is_attempt, is_sibling, same
 
-OP, FOR, SEQ, MARK = "kt-op", "kt-for", "kt-seq", "kt-mark"
-"""Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to."""
+OP, FOR, SEQ, MARK, VIEW = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view"
+"""Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to.
+
+The last one is on derived copies only: the published name.
+"""
 
 _FOREIGN_ID = re.compile(rf"{re.escape(FOREIGN)}[0-9a-zA-Z]{{1,64}}\Z")
 _SEQ = re.compile(r"[0-9]{1,15}\Z")

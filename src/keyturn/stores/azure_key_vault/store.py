@@ -6,14 +6,17 @@ itself; retiring disables every copy by its own id. Nothing is ever deleted: tha
 
 import codecs
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
+from keyturn.stores.azure_key_vault.copies import Copies
 from keyturn.stores.azure_key_vault.entries import (
+    VIEW,
     Copy,
     copies_of,
     copy_of,
@@ -25,6 +28,7 @@ from keyturn.stores.azure_key_vault.entries import (
     versions_of,
 )
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
+from keyturn.stores.azure_key_vault.texts import Texts
 from keyturn.stores.azure_key_vault.vault import KeyVault
 
 MAX_BYTES = 25 * 1024
@@ -89,6 +93,7 @@ class AzureKeyVault:
         self, vault: KeyVault, *, looks: tuple[float, ...] = LOOKS, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._vault = vault
+        self._copies = Copies(vault.url, {Form.SECRET: Texts(vault)}, self._write)
         self._looks = looks
         self._pause = pause
 
@@ -191,10 +196,10 @@ class AzureKeyVault:
         return True
 
     def names(self) -> tuple[str, ...]:
-        """All names that hold a version, sorted; not those of certificates, nor any that Keyturn cannot hold."""
+        """All names that hold a version, sorted; not of certificates or copies, nor any that Keyturn cannot hold."""
         found: dict[str, str] = {}
         for entry in sorted(self._vault.latest(), key=lambda entry: is_sibling(entry.secret)):
-            if not entry.managed and is_name(owner(entry.secret)):
+            if not entry.managed and VIEW not in entry.tags and is_name(owner(entry.secret)):
                 found.setdefault(owner(entry.secret).casefold(), owner(entry.secret))
         return tuple(sorted(found.values()))
 
@@ -206,10 +211,26 @@ class AzureKeyVault:
         told: dict[str, str | None] = {}
         for entry in self._vault.latest():
             name = entry.secret
-            if entry.enabled and not entry.managed and is_name(name):
+            if entry.enabled and not entry.managed and VIEW not in entry.tags and is_name(name):
                 copy = copy_of(entry, name)
                 told[name] = copy.version if copy.version != FOREIGN else None
         return Currents(told, self._look_up)
+
+    def derive(self, copy: Derived, version: str, content: SecretValue, mark: str) -> None:
+        """Let a derived copy show `version`. Raises Conflict, Disabled, Unsupported, TooLarge, OutcomeUnknown."""
+        self._copies.derive(copy, version, content, mark)
+
+    def shows(self, copy: Derived) -> str | None:
+        """The version that a derived copy shows. Raises Disabled."""
+        return self._copies.shows(copy)
+
+    def shown(self, copies: Iterable[Derived]) -> Mapping[Derived, str]:
+        """The same for many, by one request for 25 entries of each form and without any value."""
+        return self._copies.shown(copies)
+
+    def withdraw(self, copy: Derived, version: str) -> None:
+        """Disable what a derived copy has of that version. Raises Conflict where it is the newest."""
+        self._copies.withdraw(copy, version)
 
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""

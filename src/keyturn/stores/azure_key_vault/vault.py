@@ -107,12 +107,12 @@ class KeyVault:
         """The newest version of every entry without value and version id; 25 entries a request."""
         return self._ask(lambda: _entries(self._client.list_properties_of_secrets(**_QUIET)), "list")
 
-    def put(self, entry: str, text: SecretValue, tags: dict[str, str]) -> None:
+    def put(self, entry: str, text: SecretValue, tags: dict[str, str], *, content_type: str = CONTENT_TYPE) -> None:
         """Write a new version, enabled, sent at most once. Raises OutcomeUnknown where no answer came."""
         self._ask(
             lambda: _entry(
                 self._client.set_secret(
-                    entry, text.reveal(), enabled=True, tags=tags, content_type=CONTENT_TYPE, **_ONCE
+                    entry, text.reveal(), enabled=True, tags=tags, content_type=content_type, **_ONCE
                 ).properties
             ),
             "write",

@@ -451,10 +451,10 @@ class Between(KeyVault):
         )
         self._before, self._behind = before, behind
 
-    def put(self, entry: str, text: SecretValue, tags: dict[str, str]) -> None:
+    def put(self, entry: str, text: SecretValue, tags: dict[str, str], *, content_type: str = CONTENT_TYPE) -> None:
         """Write, in company."""
         self._before()
-        super().put(entry, text, tags)
+        super().put(entry, text, tags, content_type=content_type)
         self._behind()
 
 
