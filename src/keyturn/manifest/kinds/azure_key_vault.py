@@ -29,7 +29,7 @@ class Options(StoreTable):
     """For one request."""
 
     copies: ClassVar[frozenset[str]] = frozenset({"secret", "certificate", "key"})
-    derives: ClassVar[frozenset[str]] = frozenset({"secret"})
+    derives: ClassVar[frozenset[str]] = copies
     name_limit: ClassVar[int] = 127
 
     @property

@@ -14,7 +14,8 @@ from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
-from keyturn.stores.azure_key_vault.copies import Copies
+from keyturn.stores.azure_key_vault.certificates import Certificates
+from keyturn.stores.azure_key_vault.copies import Copies, Shelf
 from keyturn.stores.azure_key_vault.entries import (
     VIEW,
     Copy,
@@ -27,6 +28,7 @@ from keyturn.stores.azure_key_vault.entries import (
     tags_of,
     versions_of,
 )
+from keyturn.stores.azure_key_vault.keys import Keys
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
 from keyturn.stores.azure_key_vault.texts import Texts
 from keyturn.stores.azure_key_vault.vault import KeyVault
@@ -93,7 +95,12 @@ class AzureKeyVault:
         self, vault: KeyVault, *, looks: tuple[float, ...] = LOOKS, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._vault = vault
-        self._copies = Copies(vault.url, {Form.SECRET: Texts(vault)}, self._write)
+        shelves: Mapping[Form, Shelf] = {
+            Form.SECRET: Texts(vault),
+            Form.CERTIFICATE: Certificates(vault.reach),
+            Form.KEY: Keys(vault.reach),
+        }
+        self._copies = Copies(vault.url, shelves, self._write)
         self._looks = looks
         self._pause = pause
 

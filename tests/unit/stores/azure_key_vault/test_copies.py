@@ -2,14 +2,17 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from azure.keyvault.secrets import SecretClient
 
+from keyturn.core.compose import compose
 from keyturn.core.derived import Derived, Derives, Form
 from keyturn.core.errors import Conflict, Disabled, InvalidName, OutcomeUnknown, TooLarge, Unavailable
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
+from keyturn.testing.bench import NAME, Bench
 from keyturn.testing.derived_contract import MARKS, RULES, Case
 from keyturn.testing.key_vault import Fault, KeyVaultServer
 from tests.unit.stores.azure_key_vault.places import outsider, promoted, store_of
@@ -177,3 +180,25 @@ def test_a_vault_that_is_away_is_unavailable(server: KeyVaultServer) -> None:
 def test_the_store_says_that_it_carries_copies(store: AzureKeyVault) -> None:
     """The optional protocol is there."""
     assert isinstance(store, Derives)
+
+
+def test_a_rotation_over_a_real_vault_moves_the_readers_of_its_copies(server: KeyVaultServer, tmp_path: Path) -> None:
+    """From the promote on strangers read a credential that works, and at the end only that one."""
+    bench = Bench(tmp_path)
+    bench.store = store = store_of(server)  # type: ignore[assignment] # the bench has a double of it
+    bench.copies = (URL,)
+    bench.publish = lambda bundle: {URL.view: compose("postgresql://{username}:{password}@db/clo", bundle, {})}
+    bench.policy = replace(bench.policy, looks=(0.0, 0.2))
+    client, read = outsider(server), []
+    for _ in range(2):
+        assert bench.rotate(patience=120).status == "closed"
+        current = bench.engine().state().current
+        assert current is not None
+        view = bench.publish(bench.store.read(NAME, current.version))[URL.view]
+        read.append(client.get_secret(URL.entry).value)
+        assert SecretValue(str(read[-1])) == view
+        assert store.shows(URL) == current.version
+    assert read[0] != read[1]
+    assert Stranger(client).enabled(URL) == 1
+    assert bench.failures() == []
+    assert bench.engine().reconcile().repaired == ()
