@@ -338,29 +338,10 @@ class Brought:
 
 
 Fact = (
-    Planned
-    | Claimed
-    | Intended
-    | Done
-    | Failed
-    | OutcomeUnknown
-    | Staged
-    | Promoted
-    | StoreSeen
-    | Retired
-    | Probed
-    | Sent
-    | Observed
-    | Rejected
-    | DisuseObserved
-    | Held
-    | Drifted
-    | Outlived
-    | Reverted
-    | Aborted
-    | Closed
-    | Excused
-)
+    Planned | Claimed | Intended | Done | Failed | OutcomeUnknown | Staged | Promoted | StoreSeen | Retired
+    | Probed | Sent | Observed | Rejected | DisuseObserved | Held | Drifted | Outlived | Reverted | Aborted
+    | Closed | Excused
+)  # fmt: skip
 
 T = TypeVar("T")
 _BY_KIND: Mapping[str, type[Fact]] = MappingProxyType({shape.KIND: shape for shape in get_args(Fact)})

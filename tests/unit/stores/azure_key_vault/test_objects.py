@@ -227,7 +227,7 @@ def test_an_import_without_an_answer_is_read_back(  # noqa: PLR0913, PLR0917 - t
     server: KeyVaultServer,
     store: AzureKeyVault,
 ) -> None:
-    """It happened: done. It was not seen: nobody knows, and repeating writes it once."""
+    """What happened is seen, what was not seen is an unknown outcome, and repeating writes it once."""
     server.fail(match, Fault.RESET, after=after)
     if not after:
         with pytest.raises(OutcomeUnknown):
