@@ -45,6 +45,7 @@ def absent(step: str, phase: str, fault: str) -> str:
 FAULTS = (
     *("syscall killed", "syscall failed", "killed at a point", "killed at random", "server killed"),
     *("request dropped", "reply dropped", "reset", "half-open", "worker stopped", "journal's tail cut"),
+    "killed, Key Vault",
 )
 """All of them, as the table shows them."""
 

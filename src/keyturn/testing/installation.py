@@ -22,6 +22,7 @@ from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import Assembly, create_state, state_of
 
 SECRET_NAME, ADMIN_NAME, CONSUMER = "database", "postgres-admin", "clo-api"
+AZURE_NAME = "azure-client"
 DBNAME, OWNER, ROLES = "clo", "clo_owner", ("clo_a", "clo_b")
 TABLE = "deals"
 
@@ -36,17 +37,17 @@ state = "{state}"
 [stores.main]
 kind = "local"
 vault_id = "{vault_id}"
-
+{more}
 [secrets.postgres-admin]
 kind = "manual"
 owner = "platform@example.com"
 purpose = "Keyturn changes log-in roles"
 used_by = "keyturn"
 fields = ["username", "password"]
-
+{local}
 [secrets.database]
 kind = "postgres"
-owner = "platform@example.com"
+{store}owner = "platform@example.com"
 purpose = "the API reads and writes deals"
 rotate = {{ every = "30d", overlap = "{overlap}"{deadline} }}
 target = {{ hosts = ["{host}:{port}"], dbname = "{dbname}", owner_role = "{owner}", roles = ["{a}", "{b}"], \
@@ -64,6 +65,24 @@ expect = {processes}
 max_stale = "{max_stale}"
 """
 
+IN_KEY_VAULT = """
+[stores.azure]
+kind = "azure-key-vault"
+url = "{url}"
+authority = "{authority}"
+ca_file = "{ca}"
+verify_challenge_resource = false
+timeout = "{timeout}"
+identity = {{ kind = "client-secret", tenant_id = "{tenant}", client_id = "{client}", credential = "azure-client" }}
+
+[secrets.azure-client]
+kind = "manual"
+owner = "platform@example.com"
+purpose = "Keyturn signs in at the vault"
+used_by = "keyturn"
+store = "main"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -79,6 +98,22 @@ class Pace:
     answer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InKeyVault:
+    """A vault for tests that shall hold the credential of the database, and an application that may write there.
+
+    `timeout` is that of one request, as the manifest writes it.
+    """
+
+    url: str
+    authority: str
+    ca_file: str
+    tenant_id: str
+    client_id: str
+    client_secret: Bundle
+    timeout: str = "2s"
+
+
 class Installation:
     """The folder with all of it.
 
@@ -90,6 +125,7 @@ class Installation:
         dbname: a database of that name is made.
         port: where the manifest finds the server; None for the server's own.
         others: processes of the application beside those, which the caller starts itself.
+        store: the vault that holds the credential of the database; None for the local one, which holds all others.
     """
 
     def __init__(  # noqa: PLR0913 - what an installation is made of, all by name
@@ -102,6 +138,7 @@ class Installation:
         dbname: str = DBNAME,
         port: int | None = None,
         others: int = 0,
+        store: InKeyVault | None = None,
     ) -> None:
         self.folder, self.postgres, self.expected = folder, postgres, processes
         self._port, self._others = port or postgres.port, others
@@ -112,7 +149,7 @@ class Installation:
         self.client_path = folder / "keyturn.client.json"
         self.run = folder / "run"
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._pace = pace or Pace()
+        self._pace, self._store = pace or Pace(), store
 
     def __enter__(self) -> Self:
         return self
@@ -136,9 +173,14 @@ class Installation:
         self.manifest_path.chmod(0o600)
         self.client_path.write_text(json.dumps(self._client()))
         admin = self.postgres.prepare(self.dbname)
+        self._bring(ADMIN_NAME, admin)
+        if self._store:
+            self._bring(AZURE_NAME, self._store.client_secret)
+
+    def _bring(self, name: str, bundle: Bundle) -> None:
         assembly = self.assembly()
-        lock = assembly.state.locks / f"{ADMIN_NAME}.lock"
-        take_in(assembly.journal, assembly.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
+        lock = assembly.state.locks / f"{name}.lock"
+        take_in(assembly.journal, assembly.store(name), name, name, bundle, "installation", lock)
         assembly.close()
 
     def provision(self, more: Iterable[str] = ()) -> None:
@@ -207,6 +249,9 @@ class Installation:
         return MANIFEST.format(
             state=self.folder / "state",
             vault_id=vault_id,
+            more=self._in_key_vault(),
+            local='store = "main"\n' if self._store else "",
+            store='store = "azure"\n' if self._store else "",
             overlap=self._pace.overlap,
             deadline=f', deadline = "{self._pace.deadline}"' if self._pace.deadline else "",
             host=self.postgres.host,
@@ -222,6 +267,19 @@ class Installation:
             status=self.run / "status",
             processes=self.expected + self._others,
             max_stale=self._pace.max_stale,
+        )
+
+    def _in_key_vault(self) -> str:
+        vault = self._store
+        if vault is None:
+            return ""
+        return IN_KEY_VAULT.format(
+            url=vault.url,
+            authority=vault.authority,
+            ca=vault.ca_file,
+            timeout=vault.timeout,
+            tenant=vault.tenant_id,
+            client=vault.client_id,
         )
 
     def _client(self) -> dict[str, Any]:
