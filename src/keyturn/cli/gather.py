@@ -168,9 +168,10 @@ def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Agreeme
     if current is None:
         return Agreement(name, None, None, None, tuple(looks))
     store, entry = assembly.store(name), assembly.store_name(name)
+    stored = store.current(entry)  # before the read: where it is switched off, this says who is turned away
     probe = rotator.accepts(store.read(entry, current["version"]))
     idle = tuple(look for look in looks if look.slot != current["slot"])
-    return Agreement(name, current["version"], store.current(entry), probe, idle)
+    return Agreement(name, current["version"], stored, probe, idle)
 
 
 def _consumers(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
