@@ -1,4 +1,4 @@
-"""A seeded part of every fault that needs neither ptrace nor a Key Vault; `make crash` is the long form, with every cell."""
+"""A seeded part of every fault that needs neither ptrace nor a Key Vault; `make crash` takes every cell."""
 
 from tests.crash.lanes import IN_KEY_VAULT, LANES
 from tests.crash.seeded import run_part
