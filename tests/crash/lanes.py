@@ -24,7 +24,7 @@ from tests.crash.harness import Harness, load
 from tests.crash.ledger import Ledger
 from tests.crash.vault import Vault
 
-PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s")
+PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s", looks=(0.1, 0.3, 0.6, 1.0))
 WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256"
 """For the load: its log-ins shall cost the server an authentication and little else."""
 
@@ -161,7 +161,7 @@ ENDLESS = ("points", "anytime", "syscall-kills", *IN_KEY_VAULT)
 
 
 SHARES: Mapping[str, int] = MappingProxyType(
-    {"syscall-kills": 7, "points": 7, "anytime": 4, "syscall-errors": 3, "network": 3, **dict.fromkeys(IN_KEY_VAULT, 8)}
+    {"syscall-kills": 7, "points": 7, "anytime": 4, "syscall-errors": 3, "network": 3, **dict.fromkeys(IN_KEY_VAULT, 6)}
 )
 """What a lane does in the short form, as a multiple: kills of our own process are the quickest."""
 

@@ -18,6 +18,7 @@ from psycopg import sql
 from keyturn.core.secret import Bundle
 from keyturn.manifest import Manifest, load
 from keyturn.rotation.intake import take_in
+from keyturn.rotation.parts import LOOKS
 from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import Assembly, create_state, state_of
 
@@ -88,7 +89,8 @@ store = "main"
 class Pace:
     """How fast things go, as the manifest writes durations. The overlap follows from them.
 
-    `deadline` is that of a settle, `answer` that of one connection to the target.
+    `deadline` is that of a settle, `answer` that of one connection to the target. `looks` are seconds after a promote
+    at which a store without compare-and-swap is looked at again.
     """
 
     overlap: str = "0s"
@@ -96,6 +98,7 @@ class Pace:
     connect_timeout: str = "1s"
     deadline: str = ""
     answer: str = ""
+    looks: tuple[float, ...] = LOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Installation:
 
     def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part, **more: Any) -> Assembly:  # noqa: ANN401 - as Assembly takes them
         """A fresh assembly on this installation, as a new process would make it; `more` is its options."""
-        return Assembly(self.manifest(), around=around, **more)
+        return Assembly(self.manifest(), around=around, **{"looks": self._pace.looks, **more})
 
     def current(self) -> Bundle:
         """The current credential of the database."""

@@ -14,8 +14,8 @@ from tests.crash.access import Access, Laws
 from tests.crash.faults.anytime import KILLS_PER_ROTATION, AnyTime
 from tests.crash.faults.named import NamedPoints, schedule
 from tests.crash.harness import Harness
+from tests.crash.table import KEY_VAULT
 
-KILL = "killed, Key Vault"
 ENUMERATIONS = 12
 """Rotations in which a fault of the vault may hide some of the points."""
 
@@ -25,8 +25,8 @@ class KeyVaultKills:
 
     def __init__(self, harness: Harness, log: Path, seed: int) -> None:
         self._harness, self._log, self._seed = harness, log, seed
-        self._named = NamedPoints(harness, seed, KILL)
-        self._random = AnyTime(harness, seed, KILL)
+        self._named = NamedPoints(harness, seed, KEY_VAULT)
+        self._random = AnyTime(harness, seed, KEY_VAULT)
 
     def sweep(self, kills: int) -> None:
         """Kill that often, then ask the vault's own list."""

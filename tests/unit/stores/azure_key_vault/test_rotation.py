@@ -1,5 +1,6 @@
 """The engine over a Key Vault: what a person is told, and what is put right, when the vault is not as it was left."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def bench(tmp_path: Path, store: AzureKeyVault) -> Bench:
     """One secret whose first version is in the vault."""
     made = Bench(tmp_path)
     made.store = store  # type: ignore[assignment] # the bench works with any store
+    made.policy = replace(made.policy, looks=(0.01, 0.05))
     made.rotate()
     return made
 
@@ -100,6 +102,18 @@ def test_a_late_write_of_our_own_is_put_right(server: KeyVaultServer, bench: Ben
     assert agreement.repaired[0].startswith("the store's current version was")
     assert bench.store.current(NAME) == decided
     assert bench.engine().reconcile().repaired == ()
+
+
+def test_a_late_write_under_way_is_promoted_over_before_anything_is_ended(server: KeyVaultServer, bench: Bench) -> None:
+    """A former value that arrives while consumers move is seen by a look, and the new one is current again."""
+    vault, lost = requests_to(server), SecretValue(str(outsider(server).get_secret(NAME).value))
+    former = next(copy for copy in bench.store._held(NAME).copies if copy.entry.secret == NAME)  # type: ignore[attr-defined] # the copy as the vault tells it
+    when(bench, "deliver", lambda: vault.put(NAME, lost, tags_again(former, NAME)))
+    assert bench.rotate().status == "closed"
+    effects = [record.data["effect"] for record in bench.journal.read(NAME) if record.kind == "rotation.intended"]
+    assert effects[-6:] == ["promote", "deliver", "promote", "deliver", "disable:old", "retire:old"]
+    assert bench.store.current(NAME) != former.version
+    assert bench.failures() == []
 
 
 def test_a_foreign_value_is_left_where_it_is(server: KeyVaultServer, bench: Bench) -> None:
