@@ -22,21 +22,21 @@ SECONDS = 0.5
 _T = TypeVar("_T")
 
 
-def again(double: Double, call: Callable[[AzureKeyVault], _T]) -> _T:
+def again(double: Double, call: Callable[[AzureKeyVault], _T], times: int = 2) -> _T:
     """What the engine does with a fault that passes, and after a kill: the same call by a fresh handle."""
     answers: list[_T] = []
     for _ in range(TRIES):
         store = AzureKeyVault(requests_to(double, timeout=SECONDS), looks=(0.0,), pause=lambda _: None)
         with suppress(Unavailable, OutcomeUnknown):
             answers.append(call(store))
-        if len(answers) > 1:
+        if len(answers) == times:
             return answers[-1]
     raise AssertionError("it does not end")
 
 
 @pytest.mark.parametrize("seed", [1, 4, 5, 9])
 def test_each_law_holds_over_a_life_on_a_bad_day(seed: int, tmp_path: Path) -> None:
-    """Staged, read back, promoted and retired each of it twice, while requests fail: the vault's list is clean."""
+    """Staged, read back, promoted, each of it twice, and retired, while requests fail: the vault's list is clean."""
     log, former = tmp_path / "requests.jsonl", None
     with Double(seed=seed).watch(Weather(seed), log) as double:
         for number in range(VERSIONS):
@@ -45,7 +45,8 @@ def test_each_law_holds_over_a_life_on_a_bad_day(seed: int, tmp_path: Path) -> N
             assert again(double, lambda store: store.read(SECRET_NAME, attempt)) == content  # noqa: B023 - called at once
             again(double, lambda store: store.promote(SECRET_NAME, attempt, expected))  # noqa: B023 - called at once
             if former is not None:
-                again(double, lambda store: store.retire(SECRET_NAME, str(expected)))  # noqa: B023 - called at once
+                # once only: a second call would make up for what the first one left
+                again(double, lambda store: store.retire(SECRET_NAME, str(expected)), 1)  # noqa: B023 - called at once
             former = attempt
     accesses, laws = Access.read(log), Laws(SECRET_NAME)
     assert list(laws.broken(accesses)) == []
