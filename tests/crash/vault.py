@@ -54,6 +54,7 @@ class Weather:
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed)  # noqa: S311 - which request goes wrong, not a secret
         self._lock = threading.Lock()
+        self._expired = False
 
     def strike(self, asked: Incoming) -> Planned | None:
         """The fault of this request, mostly none."""
@@ -61,6 +62,9 @@ class Weather:
             if self._draw.random() >= (OF_WRITES if asked.method in {"PUT", "PATCH"} else OF_OTHERS):
                 return None
             fault = self._draw.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
+            if fault is Fault.EXPIRED and self._expired:
+                return None  # twice in a row is a right that was lost, which only a person can mend
+            self._expired = fault is Fault.EXPIRED
             after = fault not in BEFORE_ANY_EFFECT and self._draw.random() < LOST
             return Planned("*", fault, after=after)
 
