@@ -189,11 +189,12 @@ def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Sho
         taken = {copy.view: shown[copy] for copy in assembly.copies(name) if shown.get(copy) is not None}
         return Agreement(name, None, None, None, tuple(looks), copies=taken)
     store, entry = assembly.store(name), assembly.store_name(name)
+    stored = store.current(entry)  # before the read: where it is switched off, this says who is turned away
     probe = rotator.accepts(store.read(entry, current["version"]))
     idle = tuple(look for look in looks if look.slot != current["slot"])
     mine = {copy.view: shown[copy] for copy in assembly.copies(name) if copy in shown}
     copies = {view: version for view, version in mine.items() if version != current["version"]}
-    return Agreement(name, current["version"], store.current(entry), probe, idle, copies=copies)
+    return Agreement(name, current["version"], stored, probe, idle, copies=copies)
 
 
 def _consumers(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
