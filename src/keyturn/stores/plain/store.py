@@ -100,7 +100,8 @@ class PlainStore:
 
         Raises:
             Conflict: the attempt holds other bytes; or a file or variable that it would have is another
-                entry's, or holds what Keyturn did not write.
+                entry's, or holds what Keyturn did not write, or cannot be written now.
+            Unsupported: a value cannot be written there without being misread.
             InvalidName, TooLarge: the name, attempt or bundle cannot be kept.
             Denied, Unavailable, OutcomeUnknown, Corrupt: as the files let it.
         """
@@ -114,7 +115,9 @@ class PlainStore:
                     raise Conflict(f"attempt {attempt} of {name!r} holds another content", "use a new attempt")
                 return known.id
             self._refuse_taken(history, name, places)
-            self._refuse_foreign(self._copy(history, name, bundle).foreign)
+            copy = self._copy(history, name, bundle)
+            self._refuse_foreign(copy.foreign)
+            self._form.check(copy.write)
             self._keeping.sweep(history)
             fresh = Kept(
                 token_hex(_ID_BYTES), attempt, VersionState.PENDING, rfc3339(self._now()), tuple(bundle), tag(bundle)
@@ -128,8 +131,7 @@ class PlainStore:
 
         Raises:
             Conflict: the current one is neither `expect_current` nor the attempt's, or the copy holds
-                what Keyturn did not write.
-            Unsupported: a value cannot be written there without being misread; nothing was changed.
+                what Keyturn did not write, or cannot be written now.
             NotFound: there is no such attempt.
             Disabled: its version is retired.
             OutcomeUnknown: it is current, and the copy could not be written; the next call writes it.
