@@ -232,10 +232,13 @@ def test_a_key_that_stands_there_twice_is_a_conflict_that_names_the_lines(env: P
     assert env.path.read_text().startswith("X=1\nX=2\n")
 
 
-def test_a_line_of_ours_without_a_sure_value_is_foreign(env: Plain) -> None:
-    """What programs read differently is not what Keyturn wrote."""
+@pytest.mark.parametrize(
+    "line", ["DATABASE=$OTHER", "DATABASE = old", "DATABASE: old", "'DATABASE'=old", "\ufeffDATABASE=old"]
+)
+def test_a_line_of_ours_without_a_sure_value_is_foreign(line: str, env: Plain) -> None:
+    """What only some programs read as it is meant is not what Keyturn wrote, and no second line is put behind it."""
     store = env.open()
-    env.path.write_text("DATABASE=$OTHER\n")
+    env.path.write_text(f"{line}\n")
     env.path.chmod(0o600)
     with pytest.raises(Conflict, match="did not write"):
         store.stage("database", one("a"), "a1")
