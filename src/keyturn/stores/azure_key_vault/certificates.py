@@ -1,6 +1,5 @@
 """Derived copies in the form of certificate objects: what the platform's own services take for TLS."""
 
-from collections.abc import Iterable
 from functools import cached_property
 
 from azure.keyvault.certificates import (
@@ -43,15 +42,15 @@ class Certificates:
     def versions(self, entry: str) -> tuple[Entry, ...]:
         """All versions, in no order; none where there is no such certificate."""
         try:
-            return self._line.ask(
-                lambda: _entries(self._client.list_properties_of_certificate_versions(entry, **QUIET)), "list", entry
+            return self._line.listed(
+                lambda: self._client.list_properties_of_certificate_versions(entry, **QUIET), _entry, entry
             )
         except NotFound:
             return ()
 
     def latest(self) -> tuple[Entry, ...]:
         """The newest version of every certificate, without version id; 25 a request."""
-        return self._line.ask(lambda: _entries(self._client.list_properties_of_certificates(**QUIET)), "list")
+        return self._line.listed(lambda: self._client.list_properties_of_certificates(**QUIET), _entry)
 
     def put(self, entry: str, content: SecretValue, tags: dict[str, str]) -> None:
         """Import it as a new version, exportable. Raises Unsupported before anything is sent."""
@@ -78,10 +77,6 @@ class Certificates:
             "disable a version of",
             entry,
         )
-
-
-def _entries(properties: Iterable[CertificateProperties]) -> tuple[Entry, ...]:
-    return tuple(_entry(one) for one in properties)
 
 
 def _entry(properties: CertificateProperties | None) -> Entry:

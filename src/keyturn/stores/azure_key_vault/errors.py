@@ -250,7 +250,7 @@ def patience(header: str, now: datetime) -> float:
     if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header.strip()[:9])
     else:
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, OverflowError):
             seconds = (parsedate_to_datetime(header) - now).total_seconds()
     return min(max(seconds, SHORTEST_PATIENCE), LONGEST_PATIENCE)
 

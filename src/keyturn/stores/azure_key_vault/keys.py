@@ -1,6 +1,5 @@
 """Derived copies in the form of key objects: whoever may use one signs or decrypts in the vault, and never has it."""
 
-from collections.abc import Iterable
 from functools import cached_property
 
 from azure.keyvault.keys import JsonWebKey, KeyClient, KeyProperties
@@ -35,15 +34,15 @@ class Keys:
     def versions(self, entry: str) -> tuple[Entry, ...]:
         """All versions, in no order; none where there is no such key."""
         try:
-            return self._line.ask(
-                lambda: _entries(self._client.list_properties_of_key_versions(entry, **QUIET)), "list", entry
+            return self._line.listed(
+                lambda: self._client.list_properties_of_key_versions(entry, **QUIET), _entry, entry
             )
         except NotFound:
             return ()
 
     def latest(self) -> tuple[Entry, ...]:
         """The newest version of every key, without version id; 25 a request."""
-        return self._line.ask(lambda: _entries(self._client.list_properties_of_keys(**QUIET)), "list")
+        return self._line.listed(lambda: self._client.list_properties_of_keys(**QUIET), _entry)
 
     def put(self, entry: str, content: SecretValue, tags: dict[str, str]) -> None:
         """Import it as a new version, protected by software. Raises Unsupported before anything is sent."""
@@ -63,10 +62,6 @@ class Keys:
             "disable a version of",
             entry,
         )
-
-
-def _entries(properties: Iterable[KeyProperties]) -> tuple[Entry, ...]:
-    return tuple(_entry(one) for one in properties)
 
 
 def _entry(properties: KeyProperties) -> Entry:

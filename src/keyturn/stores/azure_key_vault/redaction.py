@@ -23,7 +23,7 @@ ROOTS = ("azure", "msal")
 _TOKEN = re.compile(r"(?i)\b(Bearer|PoP)\s+[^\s'\",]+")
 _CONTENT = re.compile(
     r"(?is)(value|access_token|refresh_token|id_token|client_secret|client_assertion|assertion)\W{0,4}[:=].*|"
-    r"(Request body:|Response content:|Body is:).*"
+    r"(Request body:|Response content:|Body is:|\bfailed:).*"
 )
 
 

@@ -1,14 +1,12 @@
 """The requests to the secrets of one Key Vault, through the official SDK. Only `AdapterError`s come out."""
 
-from collections.abc import Iterable
-
 from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
 
 from keyturn.core.errors import NotFound
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.entries import Entry
 from keyturn.stores.azure_key_vault.identity import SignIn
-from keyturn.stores.azure_key_vault.reach import ONCE, PATIENCE, QUIET, Line, Reach
+from keyturn.stores.azure_key_vault.reach import MAX_PAGES, ONCE, PATIENCE, QUIET, Line, Reach
 
 CONTENT_TYPE = "application/vnd.keyturn.bundle+json"
 
@@ -19,10 +17,11 @@ class KeyVault:
     Args:
         url: of the vault.
         credential: how to sign in.
-        ca_file: authorities that may vouch for the vault, if not the system's.
+        ca_file: authorities that may vouch for the vault, if not the host's.
         verify_challenge_resource: off for test servers only.
-        timeout: seconds for one request, to connect and between two pieces of the answer.
+        timeout: seconds to connect, and from then on for the whole answer.
         patience: seconds that a read waits at most before it is repeated.
+        most_pages: how long a list may be.
     """
 
     def __init__(  # noqa: PLR0913 - one vault and how it is reached, all but two by name
@@ -34,8 +33,9 @@ class KeyVault:
         verify_challenge_resource: bool = True,
         timeout: float = 10.0,
         patience: float = PATIENCE,
+        most_pages: int = MAX_PAGES,
     ) -> None:
-        self.reach = Reach(url, credential, ca_file, verify_challenge_resource, timeout, patience)
+        self.reach = Reach(url, credential, ca_file, verify_challenge_resource, timeout, patience, most_pages)
         self._line = Line(self.reach, "secret")
         self.url = self._line.url
         self._client = self._line.client(SecretClient)
@@ -54,15 +54,15 @@ class KeyVault:
     def versions(self, entry: str) -> tuple[Entry, ...]:
         """All versions of an entry without their values, in no order; none where there is no such entry."""
         try:
-            return self._line.ask(
-                lambda: _entries(self._client.list_properties_of_secret_versions(entry, **QUIET)), "list", entry
+            return self._line.listed(
+                lambda: self._client.list_properties_of_secret_versions(entry, **QUIET), _entry, entry
             )
         except NotFound:
             return ()
 
     def latest(self) -> tuple[Entry, ...]:
         """The newest version of every entry without value and version id; 25 entries a request."""
-        return self._line.ask(lambda: _entries(self._client.list_properties_of_secrets(**QUIET)), "list")
+        return self._line.listed(lambda: self._client.list_properties_of_secrets(**QUIET), _entry)
 
     def put(self, entry: str, text: SecretValue, tags: dict[str, str], *, content_type: str = CONTENT_TYPE) -> None:
         """Write a new version, enabled, sent at most once. Raises OutcomeUnknown where no answer came."""
@@ -89,10 +89,6 @@ class KeyVault:
             return self._line.ask(lambda: _with_value(self._client.get_secret(entry, version, **QUIET)), "read", entry)
         except NotFound:
             return None
-
-
-def _entries(properties: Iterable[SecretProperties]) -> tuple[Entry, ...]:
-    return tuple(_entry(one) for one in properties)
 
 
 def _with_value(secret: KeyVaultSecret) -> tuple[Entry, SecretValue]:

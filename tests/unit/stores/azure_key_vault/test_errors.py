@@ -225,6 +225,8 @@ def test_only_a_code_that_is_a_word_is_repeated() -> None:
         ("Tue, 24 Nov 2026 01:01:30 GMT", 90.0),
         ("Tue, 24 Nov 2026 00:00:00 GMT", 1.0),
         ("Tue, 24 Nov 2026 01:01:30", PATIENCE),
+        ("Tue, 24 Nov 2026 01:01:30 +99999999999999999999", PATIENCE),
+        ("24 Nov 99999999999999999999 01:01:30 +0000", PATIENCE),
     ],
 )
 def test_retry_after(header: str, seconds: float) -> None:

@@ -4,16 +4,18 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 import pytest
 from azure.core.pipeline.policies import HttpLoggingPolicy
 from azure.keyvault.secrets import SecretClient
 
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import Denied, Unavailable
 from keyturn.stores.azure_key_vault.redaction import LOGGERS, Redaction, install, redacted
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.testing.key_vault import KeyVaultServer
 from keyturn.testing.key_vault_faults import Fault
+from keyturn.testing.key_vault_front import Incoming, Outgoing, outgoing
 from tests.unit.stores.azure_key_vault.places import outsider, promoted, store_of
 
 VALUE = "correct-horse-battery-staple"
@@ -61,6 +63,26 @@ def test_debug_of_everything_shows_neither_value_nor_token(kept: _Kept, server: 
     assert VALUE not in kept.text
     assert not any(secret in kept.text for secret in _tokens(server))
     assert not _holds(kept.text, server)
+
+
+class _Parrot(KeyVaultServer):
+    """Its tenant repeats what it was sent, and its vault what it holds, in the texts of their errors."""
+
+    def answer(self, asked: Incoming) -> Outgoing:
+        if asked.path.endswith("/oauth2/v2.0/token"):
+            sent = dict(parse_qsl(asked.content.decode()))
+            told = f"AADSTS7000215: no good: {sent['client_secret']}"
+            return outgoing(400, {"error": "invalid_client", "error_description": told, "error_codes": []})
+        return super().answer(asked)
+
+
+def test_what_the_tenant_says_of_a_refusal_is_not_logged(kept: _Kept) -> None:
+    """The SDK logs the text of a refused sign-in from a logger of its own: what a server wrote is left out of it."""
+    with _Parrot() as server:
+        with pytest.raises(Denied):
+            store_of(server).current("database")
+        assert "get_token_info (left out by keyturn)" in kept.text
+        assert not _holds(kept.text, server)
 
 
 def _holds(text: str, server: KeyVaultServer) -> bool:
