@@ -9,6 +9,9 @@ from keyturn.manifest.problems import Flaw
 from keyturn.manifest.shapes import AbsolutePath, HttpsUrl, PositiveDuration
 from keyturn.manifest.store import StoreTable
 
+OF_AZURE = (".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net", ".vault.microsoftazure.de")
+"""How the hosts of vaults end, in each of Azure's clouds."""
+
 
 class Options(StoreTable):
     """One vault per environment. `ca_file` and `verify_challenge_resource` are for vaults that are not Azure's."""
@@ -40,6 +43,7 @@ class Options(StoreTable):
     def flaws(self) -> Iterator[Flaw]:
         """A check switched off that Azure itself passes."""
         yield from super().flaws()
-        if not self.verify_challenge_resource and (urlsplit(self.url).hostname or "").endswith(".vault.azure.net"):
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        if not self.verify_challenge_resource and host.endswith(OF_AZURE):
             hint = "leave it out: it is for test servers only"
             yield Flaw(("verify_challenge_resource",), "switched off for a vault of Azure", hint)

@@ -47,6 +47,9 @@ OFFICERS = {
 }
 """The role that a rotation needs, by what the entry is."""
 
+LISTER = "Key Vault Reader"
+"""The role that a list of all names needs."""
+
 SIGN_IN = {
     "managed": "give this machine the managed identity that the manifest names",
     "workload": "check token_file, and the federated credential of the application",
@@ -152,9 +155,11 @@ def _forbidden(refusal: Refusal, request: Request) -> AdapterError:
         )
     if refusal.inner in {"ForbiddenByFirewall", "ForbiddenByConnection"}:
         return Denied(f"cannot {request.what}: its firewall turns this host away", "let this host's address through")
+    named = (OFFICERS[request.form], f"{request.form}s/{request.entry}")
+    role, where = named if request.entry else (LISTER, "the vault")
     return Denied(
         f"cannot {request.what}: this identity may not",
-        f'give it the role "{OFFICERS[request.form]}" on the vault; a new role takes up to 10 minutes',
+        f'give it the role "{role}" on {where}, as keyturn bootstrap azure does; a new role takes up to 10 minutes',
     )
 
 

@@ -152,11 +152,18 @@ def test_a_reset_connection_leaves_a_write_open() -> None:
     assert type(told(_wrapped(ConnectionResetError(104, "reset")), SENT)) is OutcomeUnknown
 
 
-def test_a_missing_right_names_the_role() -> None:
-    """A 403 says which role is missing, and that a role takes time."""
-    failure = told(_answered(403, _error("Forbidden", "Caller is not authorized", "ForbiddenByRbac")), SENT)
+@pytest.mark.parametrize(
+    ("request_", "least"),
+    [
+        (SENT, '"Key Vault Secrets Officer" on secrets/database,'),
+        (Request(VAULT, "managed", "list"), '"Key Vault Reader" on the vault,'),
+    ],
+)
+def test_a_missing_right_names_the_least_role(request_: Request, least: str) -> None:
+    """A 403 says which role is missing and where, no wider than for what was asked, and that a role takes time."""
+    failure = told(_answered(403, _error("Forbidden", "Caller is not authorized", "ForbiddenByRbac")), request_)
     assert type(failure) is Denied
-    assert "Key Vault Secrets Officer" in failure.remedy
+    assert least in failure.remedy
 
 
 @pytest.mark.parametrize(
