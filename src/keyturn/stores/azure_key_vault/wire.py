@@ -14,7 +14,6 @@ import requests
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
-from urllib3.util.ssl_ import create_urllib3_context
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A page of 25 secrets with all their tags has less than half a megabyte."""
@@ -60,7 +59,8 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._context = create_urllib3_context()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the ready-made ones write keys to SSLKEYLOGFILE
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.sslsocket_class = _Timely
         super().__init__(max_retries=0)
 

@@ -163,6 +163,15 @@ def test_a_netrc_has_no_say(hostile: Hostile, tmp_path: Path, monkeypatch: pytes
     assert hostile.schemes == {"", "Bearer"}
 
 
+def test_no_key_of_a_connection_is_written_down(
+    hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE in the environment, by which any record of the traffic could be read, has no say."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    promoted(store_of(hostile), "database", "one", "one")
+    assert not (tmp_path / "keys").exists()
+
+
 @pytest.mark.parametrize("header", ["Mon, 01 Jan 2024 00:00:00 +99999999999999999999", "nan", "inf", "-5", "9" * 40])
 def test_a_time_to_wait_that_is_none_is_passed_over(header: str, hostile: Hostile) -> None:
     """A 429 is Throttled whatever it says of the time, for reads and for writes, and never an error of ours."""
