@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,7 +205,8 @@ def test_what_the_environment_holds_for_bash_is_not_run(keyturn: Keyturn) -> Non
     Path(nothing, "bash").symlink_to("/bin/bash")
     (keyturn.folder / "before").write_text("echo x >ran\n")
     declared(keyturn)
-    hidden = {"BASH_ENV": "before", "BASH_FUNC_set%%": "() { echo x >ran; }", "BASH_FUNC_az%%": "() { echo x >ran; }"}
+    function = "() { echo x >ran; }"
+    hidden: dict[str, Any] = {"BASH_ENV": "before", "BASH_FUNC_set%%": function, "BASH_FUNC_az%%": function}
     said = keyturn("bootstrap", "azure", *PLACE, "--apply", "--yes", PATH=str(nothing), **hidden)
     assert "az is not installed" in said.err
     assert not (keyturn.folder / "ran").exists()

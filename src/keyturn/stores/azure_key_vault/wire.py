@@ -15,6 +15,8 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
 
+from keyturn.system.tls import host_authorities
+
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A page of 25 secrets with all their tags has less than half a megabyte."""
 
@@ -82,14 +84,18 @@ def transport(timeout: float, ca_file: str | None) -> RequestsTransport:
 
     Args:
         timeout: seconds to connect, and from then on for the whole answer.
-        ca_file: authorities that may vouch for the server, if not the system's.
+        ca_file: authorities that may vouch for the server, if not the host's; those that `requests` brings count
+            where the host has none.
     """
     session = requests.Session()
     session.mount("https://", _Adapter(2 * timeout))
     session.mount("http://", _Adapter(2 * timeout))
     session.auth = _as_it_is
     return RequestsTransport(
-        session=session, connection_timeout=timeout, read_timeout=timeout, connection_verify=ca_file or True
+        session=session,
+        connection_timeout=timeout,
+        read_timeout=timeout,
+        connection_verify=ca_file or host_authorities() or True,
     )
 
 

@@ -248,6 +248,16 @@ def test_an_unknown_authority_is_not_trusted(server: KeyVaultServer) -> None:
     assert server.requests == []
 
 
+def test_an_authority_that_this_host_trusts_is_trusted(server: KeyVaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ca_file the host's own authorities count, for the vault and for who issues tokens."""
+    monkeypatch.setenv("SSL_CERT_FILE", server.ca_file)
+    credential = sign_in(
+        identity(server), lambda _: server.client_secret, ca_file=None, authority=server.authority, timeout=60.0
+    )
+    vault = KeyVault(server.url, credential, verify_challenge_resource=False, timeout=60.0)
+    assert over(vault).current("database") is None
+
+
 def test_a_vault_that_asks_for_tokens_of_another_is_refused(server: KeyVaultServer) -> None:
     """With the check of the challenge on, a server that is not Azure's never gets a token for Azure's vaults."""
     vault = KeyVault(server.url, signed_in(server), ca_file=server.ca_file, timeout=60.0)
