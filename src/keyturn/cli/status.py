@@ -17,6 +17,9 @@ from keyturn.rotation.state import Stored
 from keyturn.system.locks import is_held
 from keyturn.wiring import Assembly
 
+NO_VERSION = "no-version"
+"""The finding that the sentence of a secret says in the same words."""
+
 
 def command(
     context: typer.Context,
@@ -47,19 +50,29 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
         finding
         for name in names
         for finding in rotations.findings(standing(name, manifest.secrets[name], rows.get(name, NEVER), now))
+        if finding.reason != NO_VERSION
     )
-    missing = manifest.unavailable() if everything else manifest.unavailable_for(names[0])
-    data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets}
+    managed = sum(secret["current"] is not None and secret["state"] != "drift" for secret in secrets)
+    data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets, "managed": managed}
     lines = tuple(secret["sentence"] for secret in secrets) or ("no secret is declared: keyturn.toml says how",)
-    return Answer(data, lines, findings=(*found, *declared.findings(missing)))
+    if everything and secrets:
+        lines = (*lines, _summary(managed, len(secrets)))
+    missing = [one for one in manifest.missing_for(None if everything else names[0]) if not one.by_hand]
+    return Answer(data, lines, findings=(*found, *declared.findings(tuple(map(str, missing)))))
+
+
+def _summary(managed: int, declared: int) -> str:
+    """How many have a version that Keyturn keeps, and nothing unexplained about it."""
+    rest = f"; {declared - managed} are not yet" if managed < declared else ""
+    return f"{managed} of {declared} secrets are managed{rest}"
 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     table = assembly.manifest.secrets[name]
     report = open_report_of(assembly.journal, name, row["rotation"]) if row.get("rotation") else None
-    policy, manual = assembly.policy(name), table.kind == "manual"
+    policy = assembly.policy(name)
     at_work = is_held(assembly.state.locks / f"{name}.lock")
-    subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
+    subject = Subject(name, table.kind, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
     current, rotation = row.get("current"), row.get("rotation")
     return {
         "name": name,
