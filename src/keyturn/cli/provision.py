@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     """
 
     def work() -> Answer:
-        if (name is None) == missing:
+        if (name is None) != missing:
             raise UsageError("either a name or --missing", "keyturn provision --missing")
         _confirm(manifest(context), name, yes=yes)
         with running(context, as_events=as_events) as assembly:

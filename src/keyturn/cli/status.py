@@ -63,8 +63,9 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
 
 def _summary(managed: int, declared: int) -> str:
     """How many have a version that Keyturn keeps, and nothing unexplained about it."""
-    rest = f"; {declared - managed} are not yet" if managed < declared else ""
-    return f"{managed} of {declared} secrets are managed{rest}"
+    return (
+        f"{managed} of {declared} secrets are managed" if managed < declared else f"all {declared} secrets are managed"
+    )
 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:

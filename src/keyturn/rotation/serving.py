@@ -80,4 +80,4 @@ def _deliver_to(consumer: Consumer, journal: Journal, served: Served, version: s
     record = note(journal, served.name, Event(RECONCILED, said))
     fence = Log(journal, served.name).fence(record.seq)
     consumer.deliver(Delivery(served.name, version, bundle, fence, views))
-    return [f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version}"]
+    return [f"version {version} was delivered to {consumer.name}" + (f", where {lay} lay" if lay else "")]
