@@ -34,7 +34,7 @@ _BLOCK = re.compile(r"^```console\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE
 _ID = re.compile(r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _PIN = re.compile(r"ed25519:[0-9a-f]{64}")
-_AGE = re.compile(r"\([\d.]+(?:ms|s)(?: \d+s)?\)|(?<=closed in )[\d.]+m?s")
+_AGE = re.compile(r"\([\d.]+(?:ms|s|m)(?: [\d.]+s)?\)|(?<=closed in )[\d.]+(?:ms|s|m)(?: [\d.]+s)?")
 _LEFT = re.compile(r"(?<=due in )[0-9hmsd. ]+")
 _PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 

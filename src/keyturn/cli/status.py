@@ -63,9 +63,7 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
 
 def _summary(managed: int, declared: int) -> str:
     """How many have a version that Keyturn keeps, and nothing unexplained about it."""
-    return (
-        f"{managed} of {declared} secrets are managed" if managed < declared else f"all {declared} secrets are managed"
-    )
+    return f"{'all' if managed == declared else f'{managed} of'} {declared} secrets are managed"
 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
