@@ -13,7 +13,7 @@ from keyturn.cli.opening import manifest
 from keyturn.cli.rotating import run, running, told
 from keyturn.cli.set import deliver
 from keyturn.core.errors import KeyturnError, NotAvailable, Refused, UsageError
-from keyturn.core.kinds import begins, mints
+from keyturn.core.kinds import MANUAL, begins, mints
 from keyturn.core.rotator import Provisions
 from keyturn.manifest import Manifest
 from keyturn.rotation.intake import Place
@@ -76,9 +76,11 @@ def _one(assembly: Assembly, name: str) -> Answer:
     kind = assembly.manifest.secret(name).kind
     if mints(kind):
         return _mint(assembly, name)
-    engine = assembly.engine(name) if begins(kind) == "provision" else None
-    if engine is None:
-        raise Refused(f"a person brings the first version of {name}", wanted(assembly.manifest, name).command)
+    if kind == MANUAL:
+        raise Refused(f"a person brings the first version of {name}", f"keyturn set {name}")
+    if begins(kind) == "set":
+        raise UsageError(f"provisioning kind {kind!r} is not available in this version", f"keyturn set {name}")
+    engine = assembly.engine(name)
     rotator = assembly.rotator(name)
     if not isinstance(rotator, Provisions):
         raise NotAvailable(f"provisioning kind {rotator.kind!r}")
