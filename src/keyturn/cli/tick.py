@@ -111,7 +111,8 @@ def one_pass(assembly: Assembly, patience: float | None) -> tuple[tuple[Finding,
         course.watch(assembly.journal, now)
     going = Round(assembly, Looks(assembly.state.looks), patience, frozen=bool(found))
     kept = [name for name, table in assembly.manifest.secrets.items() if not rotates(table.kind)]
-    served = (_serve(assembly, name) for name in kept)
+    seen = _seen(assembly, kept)
+    served = (_serve(assembly, name, seen.get(name)) for name in kept)
     return found, [*(_touch(going, name) for name in names), *(one for one in served if one is not None)]
 
 
@@ -131,10 +132,21 @@ def _touch(going: Round, name: str) -> Touched:
         return Touched(name, "failed", f"{name}: {error.message}", error)
 
 
-def _serve(assembly: Assembly, name: str) -> Touched | None:
+def _seen(assembly: Assembly, names: list[str]) -> dict[str, str]:
+    """The current version of each, by one look at each store; one that cannot be looked at says so in its turn."""
+    found: dict[str, str] = {}
+    for store in {assembly.manifest.store_of(name) for name in names}:
+        with suppress(KeyturnError):
+            there = assembly.store_named(store).currents()
+            mine = (name for name in names if assembly.manifest.store_of(name) == store)
+            found |= {name: there[entry] for name in mine if (entry := assembly.store_name(name)) in there}
+    return found
+
+
+def _serve(assembly: Assembly, name: str, seen: str | None) -> Touched | None:
     """A secret that no rotation moves: as decided in its store, and delivered; None where there is nothing to do."""
     try:
-        agreed = serve(assembly.journal, assembly.served(name))
+        agreed = serve(assembly.journal, assembly.served(name), seen)
     except NotAvailable:
         return None
     except Refused as busy:

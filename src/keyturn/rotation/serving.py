@@ -32,10 +32,11 @@ class Served:
     lock: Path
 
 
-def serve(journal: Journal, served: Served) -> Agreement:
+def serve(journal: Journal, served: Served, seen: str | None = None) -> Agreement:
     """Deliver the current version to each consumer where it does not lie; `repaired` says to whom.
 
-    Nothing is delivered where the store's current version is not the one that the journal decided.
+    Nothing is delivered where the store's current version is not the one that the journal decided. `seen` is what a
+    look at the whole store found: the store is asked for this secret alone only where that is not as decided.
 
     Raises:
         Refused: somebody is at work on this secret.
@@ -43,7 +44,7 @@ def serve(journal: Journal, served: Served) -> Agreement:
     """
     with FileLock(served.lock):
         decided = _decided(journal, served.name)
-        stored = served.store.current(served.entry)
+        stored = seen if seen is not None and seen == decided else served.store.current(served.entry)
         if decided is None or stored != decided:
             return Agreement(served.name, decided, stored)
         return Agreement(served.name, decided, stored, repaired=tuple(_deliver(journal, served, decided)))

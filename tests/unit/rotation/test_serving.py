@@ -82,6 +82,16 @@ def test_a_value_that_somebody_else_wrote_is_not_delivered(bench: Bench) -> None
     assert user.delivered(NAME) is None
 
 
+def test_a_look_at_the_whole_store_spares_the_question_and_is_believed_only_when_it_agrees(bench: Bench) -> None:
+    """As decided, the store is not asked again; anything else is asked for by itself, under the lock."""
+    decided = bring(bench, "one")
+    bench.store.fail("current", Unavailable("asked"))
+    assert serve(bench.journal, served(bench), decided).stored == decided
+    with pytest.raises(Unavailable):
+        serve(bench.journal, served(bench), "older")
+    assert serve(bench.journal, served(bench), "older").stored == decided
+
+
 def test_nothing_is_delivered_before_the_first_version(bench: Bench) -> None:
     """There is nothing to decide and nothing to store."""
     agreed = serve(bench.journal, served(bench, FakeConsumer("api", [])))
