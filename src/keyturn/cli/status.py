@@ -58,7 +58,7 @@ def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> 
     if everything and secrets:
         lines = (*lines, _summary(managed, len(secrets)))
     missing = [one for one in manifest.missing_for(None if everything else names[0]) if not one.by_hand]
-    return Answer(data, lines, findings=(*found, *declared.findings(tuple(map(str, missing)))))
+    return Answer(data, lines, findings=(*found, *declared.findings(missing)))
 
 
 def _summary(managed: int, declared: int) -> str:
