@@ -235,6 +235,15 @@ def test_status_counts_what_is_managed_and_says_who_changes_it(guide: Keyturn) -
     assert "are managed" not in guide("status", "redis").out
 
 
+def test_history_tells_a_key_that_was_made_from_a_value_that_was_brought(guide: Keyturn) -> None:
+    """Each with who did it, and the second one with the way it came."""
+    guide("provision", "app-key", "--yes")
+    bring(guide, "smtp", "password")
+    assert "  made by " in guide("history", "app-key").out
+    assert " (file): version " in guide("history", "smtp").out
+    assert guide.document("history", "smtp")["data"]["brought"][0]["how"] == "file"
+
+
 def test_no_word_of_a_value_is_in_what_was_said(guide: Keyturn) -> None:
     """After each way in: set, provision, status, plan, doctor, list."""
     bring(guide, "smtp", "password")
