@@ -4,12 +4,8 @@
 shared key it is random, because a thumbprint of a secret would let others try guesses against it.
 """
 
-import base64
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -24,28 +20,15 @@ from cryptography.hazmat.primitives.serialization import (
 from keyturn.core.errors import UsageError
 from keyturn.core.secret import Bundle
 from keyturn.manifest.kinds.jwt import Options
+from keyturn.system.jwk import base64url, key_set, members, thumbprint
 
 PRIVATE, SHARED = "private_key", "secret_key"
 SHARED_BYTES = 32
 EXPONENT = 65_537
-CURVE, COORDINATE = "secp256r1", 32
-"""P-256, and the bytes of one of its coordinates."""
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-
-class _Form(NamedTuple):
-    """What an algorithm asks of its key."""
-
-    kind: type[Any]
-    words: str
-
-
-_FORMS: Mapping[str, _Form] = {
-    "RS256": _Form(rsa.RSAPrivateKey, "an RSA key"),
-    "ES256": _Form(ec.EllipticCurvePrivateKey, "a key on P-256"),
-    "EdDSA": _Form(ed25519.Ed25519PrivateKey, "an Ed25519 key"),
-}
+_FORMS: Mapping[str, str] = {"RS256": "an RSA key", "ES256": "a key on P-256", "EdDSA": "an Ed25519 key"}
 
 
 def minted(options: Options) -> Bundle:
@@ -79,66 +62,33 @@ def _new(algorithm: str, bits: int) -> PrivateKey:
 
 
 def _read(algorithm: str, text: str) -> PrivateKey:
-    form = _FORMS[algorithm]
     try:
         key = load_pem_private_key(text.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None  # what the library says of it might hold a part of it
-    fits = isinstance(key, form.kind) and (not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name == CURVE)
-    if not fits:
-        raise UsageError(
-            f"the private key is not {form.words}, as {algorithm} needs", "PEM, PKCS#8, without a password"
-        )
-    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)
+    if not isinstance(key, PrivateKey) or members(key.public_key(), algorithm) is None:
+        raise UsageError(f"the private key is not {_FORMS[algorithm]}, as {algorithm} needs", "PEM without a password")
     return key
 
 
 def _pair(algorithm: str, key: PrivateKey, *, text: str = "", kid: str = "") -> Bundle:
     public = key.public_key()
-    members = _members(key)
-    kid = kid or _thumbprint(members)
+    shown = members(public, algorithm) or {}
+    kid = kid or thumbprint(shown)
     return Bundle(
         {
             PRIVATE: text or key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
             "public_key": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
             "kid": kid,
-            "jwks": _set({**members, "kid": kid, "use": "sig", "alg": algorithm}),
+            "jwks": key_set(shown, kid, algorithm),
         }
     )
 
 
 def _shared(value: str, *, kid: str = "") -> Bundle:
     kid = kid or secrets.token_hex(8)
-    key = {"kty": "oct", "k": _base64url(value.encode()), "kid": kid, "use": "sig", "alg": "HS256"}
-    return Bundle({SHARED: value, "kid": kid, "jwks": _set(key)})
-
-
-def _members(key: PrivateKey) -> dict[str, str]:
-    """The public members of the key (RFC 7518, RFC 8037): those that its thumbprint is made of."""
-    if isinstance(key, rsa.RSAPrivateKey):
-        numbers = key.public_key().public_numbers()
-        return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        point = key.public_key().public_numbers()
-        return {"kty": "EC", "crv": "P-256", "x": _number(point.x, COORDINATE), "y": _number(point.y, COORDINATE)}
-    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(raw)}
-
-
-def _thumbprint(members: Mapping[str, str]) -> str:
-    return _base64url(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
-
-
-def _set(key: Mapping[str, str]) -> str:
-    return json.dumps({"keys": [key]}, separators=(",", ":"))
-
-
-def _number(value: int, size: int = 0) -> str:
-    return _base64url(value.to_bytes(size or (value.bit_length() + 7) // 8))
-
-
-def _base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    key = {"kty": "oct", "k": base64url(value.encode())}
+    return Bundle({SHARED: value, "kid": kid, "jwks": key_set(key, kid, "HS256")})
 
 
 def _lines(text: str) -> list[str]:
