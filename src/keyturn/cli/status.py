@@ -18,7 +18,7 @@ from keyturn.system.locks import is_held
 from keyturn.wiring import Assembly
 
 NO_VERSION = "no-version"
-"""The finding that the sentence of a secret says in the same words."""
+"""The finding that the sentence of a secret says in the same words: people need not read it twice."""
 
 
 def command(
@@ -38,19 +38,19 @@ def command(
             names = tuple(assembly.manifest.secrets) if name is None else (name,)
             for one in names:
                 assembly.manifest.secret(one)
-            return _answer(assembly, names, everything=name is None)
+            return _answer(assembly, names, everything=name is None, as_json=as_json)
 
     answering("status", as_json, work)
 
 
-def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> Answer:
+def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool, as_json: bool) -> Answer:
     manifest, rows, now = assembly.manifest, assembly.journal.projected(), assembly.clock.now().wall
     secrets = [_secret(assembly, name, rows.get(name, NEVER), now) for name in names]
     found = tuple(
         finding
         for name in names
         for finding in rotations.findings(standing(name, manifest.secrets[name], rows.get(name, NEVER), now))
-        if finding.reason != NO_VERSION
+        if as_json or finding.reason != NO_VERSION
     )
     managed = sum(secret["current"] is not None and secret["state"] != "drift" for secret in secrets)
     data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets, "managed": managed}
