@@ -15,7 +15,7 @@ from keyturn.core.compose import compose
 from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
-from keyturn.core.kinds import Room, find
+from keyturn.core.kinds import Room, begins, find, rotates
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
@@ -28,6 +28,7 @@ from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
 from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
+from keyturn.rotation.serving import Served
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
@@ -256,19 +257,32 @@ class Assembly:
         version = store.current(name)
         if version is None:
             kind = self.manifest.secret(secret).kind
-            raise NotFound(
-                f"{secret} has no version yet", f"keyturn {'set' if kind == 'manual' else 'provision'} {secret}"
-            )
+            raise NotFound(f"{secret} has no version yet", f"keyturn {begins(kind)} {secret}")
         return store.read(name, version)
+
+    def minted(self, secret: str) -> Bundle:
+        """A first version that is right by itself. Raises NotAvailable where a target or a person must be asked."""
+        table = self.manifest.secret(secret)
+        line = find("rotators", table.kind)
+        if line is None or line.mint is None:
+            raise NotAvailable(f"making a first version of kind {table.kind!r}")
+        bundle: Bundle = _function(line.mint)(table)
+        return bundle
+
+    def whole(self, secret: str, fields: Mapping[str, str]) -> Bundle:
+        """The bundle of what a person brought, with what follows from it. Raises UsageError."""
+        table = self.manifest.secret(secret)
+        line = find("rotators", table.kind)
+        if line is None or line.complete is None:
+            return Bundle({**table.follows, **fields})
+        bundle: Bundle = _function(line.complete)(table, fields)
+        return bundle
 
     def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
         """The views of a bundle under their published names."""
         table = self.manifest.secret(secret)
-        built = find("rotators", table.kind)
-        if table.coordinates and built is not None and built.adapter is not None:
-            coordinates = self.rotator(secret).coordinates()
-        else:
-            coordinates = table.whereabouts
+        built = table.coordinates and rotates(table.kind)
+        coordinates = self.rotator(secret).coordinates() if built else table.whereabouts
         return {name: compose(view.text, bundle, coordinates) for name, view in table.publish.items()}
 
     def copies(self, secret: str) -> tuple[Derived, ...]:
@@ -316,6 +330,12 @@ class Assembly:
             stopping=self._stopping,
         )
 
+    def served(self, secret: str) -> Served:
+        """What it takes to bring this secret to its consumers without a rotation. Raises NotAvailable, AdapterError."""
+        make_directory(self._locks)
+        publish, lock = partial(self.published, secret), self._locks / f"{secret}.lock"
+        return Served(secret, self.store_name(secret), self.store(secret), self.consumers(secret), publish, lock)
+
     def policy(self, secret: str) -> Policy:
         """What the manifest demands of this secret's rotations."""
         table = self.manifest.secret(secret)
@@ -350,8 +370,7 @@ class Assembly:
             line = find(room, kind)
             if line is None or line.adapter is None:
                 raise NotAvailable(f"kind {kind!r} ({name})")
-            module, _, factory = line.adapter.partition(":")
-            made = getattr(import_module(module), factory)(table, self._surroundings(name))
+            made = _function(line.adapter)(table, self._surroundings(name))
             self._made[room, name] = self._around(room, made)
         return self._made[room, name]
 
@@ -368,6 +387,13 @@ class Assembly:
             self.clock,
             {view: published.env for one in tables for view, published in one.publish.items() if published.env},
         )
+
+
+def _function(place: str) -> Callable[..., Any]:
+    """The function that the table of kinds names, `module:function`."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
 
 
 def assemble(

@@ -27,6 +27,7 @@ from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived
 from keyturn.core.errors import KeyturnError
 from keyturn.journal.audit import verify
+from keyturn.manifest.unavailable import Unavailable
 from keyturn.rotation import course
 from keyturn.rotation.copies import derives
 from keyturn.system.files import OPEN_TO_OTHERS
@@ -42,7 +43,7 @@ WRITABLE_BY_STRANGERS = 0o002
 class Facts:
     """All that was seen."""
 
-    missing: tuple[str, ...]
+    missing: tuple[Unavailable, ...]
     places: tuple[Place, ...]
     key: Key
     chains: Chains
@@ -66,7 +67,7 @@ def gather(assembly: Assembly) -> Facts:
     looks = [_target(assembly, name, rows.get(name, NEVER), shown) for name in able]
     now = assembly.clock.now()
     return Facts(
-        missing=manifest.unavailable(),
+        missing=manifest.missing,
         places=tuple(_places(assembly)),
         key=Key(str(state.key_file), beside=state.key_file.parent == state.directory),
         chains=chains,

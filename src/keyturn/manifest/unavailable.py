@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keyturn.core.kinds import Room, find
+from keyturn.core.kinds import MANUAL, Room, find
 from keyturn.manifest.consumer import ConsumerTable
 from keyturn.manifest.secret import SecretTable
 from keyturn.manifest.settings import Keyturn, PostgresJournal
@@ -13,7 +13,7 @@ from keyturn.manifest.store import StoreTable
 LATER_KEYS = ("calendar", "window", "jitter", "freeze")
 """Keys of `rotate` that the schedule follows later; `every` is honoured now."""
 
-_BY_HAND = frozenset({("rotators", "manual")})
+_BY_HAND = frozenset({("rotators", MANUAL)})
 """Kinds that need no rotator: a person brings the value, `set` takes it, and it serves at once."""
 
 
@@ -22,11 +22,13 @@ class Unavailable:
     """One such thing: what it is, and the table or key that declares it.
 
     Where `path` is a whole table (`secrets.database`), that secret, store or consumer cannot be worked with; a key
-    below it is one that is not followed yet.
+    below it is one that is not followed yet. `by_hand`: it is a secret that a person changes until its kind is built;
+    it is kept and delivered all the same.
     """
 
     path: tuple[str, ...]
     what: str
+    by_hand: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({'.'.join(self.path)})"
@@ -36,7 +38,8 @@ def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailab
     for name, kind in kinds.items():
         line = find(room, kind)
         if (room, kind) not in _BY_HAND and (line is None or line.adapter is None):
-            yield Unavailable((top, name), f"kind {kind!r}")
+            by_hand = room == "rotators"
+            yield Unavailable((top, name), f"{'rotating ' if by_hand else ''}kind {kind!r}", by_hand)
 
 
 def _features(name: str, secret: SecretTable, store: StoreTable | None) -> Iterator[Unavailable]:

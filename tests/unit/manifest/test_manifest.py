@@ -113,7 +113,7 @@ def test_what_is_not_built_is_named_once_each(guide: Path) -> None:
     """Kinds without an adapter and keys of a later version are listed with the table that declares them."""
     listed = load(guide).unavailable()
     assert "kind 'azure-key-vault' (stores.main)" not in listed
-    assert "kind 'redis' (secrets.cache)" in listed
+    assert "rotating kind 'redis' (secrets.cache)" in listed
     assert "kind 'systemd' (consumers.nginx)" in listed
     assert "'calendar' (secrets.database.rotate)" in listed
     assert "'freeze' (secrets.jwt.rotate)" in listed
