@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "set": "set",
     "get": "get",
     "list": "list",
+    "copy": "copy",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",

@@ -51,7 +51,8 @@ class Planned:
     """A rotation begins, or turns: abort and revert are a new plan for the same rotation.
 
     `releases`: a pooler's idle sessions of the credential that is left may be ended. `copies`: published names that the
-    store carries by themselves. `looks_ms`: so long after each promote the store is looked at again.
+    store carries by themselves. `looks_ms`: so long after each promote the store is looked at again. `place`: the
+    store, whatever the manifest calls it; empty where nobody said.
     """
 
     KIND: ClassVar[str] = "rotation.planned"
@@ -69,6 +70,7 @@ class Planned:
     on_reject: str = "revert"
     consumers: tuple[ConsumerRule, ...] = ()
     looks_ms: tuple[int, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
