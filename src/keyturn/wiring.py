@@ -229,11 +229,14 @@ class Assembly:
 
         Raises NotAvailable, AdapterError.
         """
-        found, entry = self.store_named(self.manifest.store_of(secret)), self.store_name(secret)
+        found, own = self.store_named(self.manifest.store_of(secret)), self.own_ids(secret)
+        return CarriedStore(found, self.store_name(secret), own) if own else found
+
+    def own_ids(self, secret: str) -> Mapping[str, str]:
+        """What the store of this secret calls the versions that were copied into it, by the journal's ids."""
         if not self._copied.get(secret):
-            return found
-        own = carried(self.journal.read(secret), self.place(secret), entry)
-        return CarriedStore(found, entry, own) if own else found
+            return {}
+        return carried(self.journal.read(secret), self.place(secret), self.store_name(secret))
 
     def place(self, secret: str) -> str:
         """What the store of this secret is, however the manifest calls it."""
