@@ -43,7 +43,7 @@ class Row:
 
 def command(  # noqa: PLR0913 - one parameter for each word of the command line
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which secrets.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which secrets.")] = None,
     *,
     source: Annotated[str, typer.Option("--from", metavar="STORE", help="Where they are.")],
     target: Annotated[str, typer.Option("--to", metavar="STORE", help="Where they go.")],

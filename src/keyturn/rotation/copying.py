@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from keyturn.core.errors import Conflict, Corrupt, NotFound, Refused, TooLarge
 from keyturn.core.secret import Bundle
@@ -94,7 +94,14 @@ def carried(records: Iterable[Record], place: str, entry: str) -> dict[str, str]
     }
 
 
-def terms(source: Store, target: Store, *, clear: bool) -> tuple[str, ...]:
+class Nature(Protocol):
+    """What of a store decides what can be carried there; every store has it."""
+
+    cas: bool
+    max_bytes: int
+
+
+def terms(source: Nature, target: Nature, *, clear: bool) -> tuple[str, ...]:
     """What this pair of stores carries otherwise than it was, whatever the secret; one line each.
 
     Args:
