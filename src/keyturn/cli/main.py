@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "get": "get",
     "list": "list",
     "copy": "copy",
+    "eject": "eject",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",
