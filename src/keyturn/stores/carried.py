@@ -6,9 +6,10 @@ the consumers and what is delivered know the first one; so it is translated in t
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from keyturn.core.secret import Bundle
-from keyturn.core.store import Store
+from keyturn.core.store import Direct, Store
 from keyturn.core.version import Version
 
 
@@ -32,7 +33,7 @@ class Told(Mapping[str, str]):
 
 
 class CarriedStore:
-    """The same store, for one secret that was copied into it.
+    """The same store, for one secret that was copied into it. What it can do beside the contract, it can do still.
 
     Args:
         store: where it is kept.
@@ -48,6 +49,11 @@ class CarriedStore:
         self._entry = entry
         self._own = dict(own)
         self._known = {there: here for here, there in own.items()}
+        for name in dir(store):
+            if not name.startswith("_") and not hasattr(self, name):
+                setattr(self, name, getattr(store, name))
+        if isinstance(store, Direct):
+            self.put = partial(self._put, store)
 
     def read(self, name: str, version: str) -> Bundle:
         """The content of exactly that version. Raises as the store does."""
@@ -82,6 +88,10 @@ class CarriedStore:
     def currents(self) -> Mapping[str, str]:
         """The id of the current version of every name that has one. Raises as the store does."""
         return Told(self._store.currents(), self._entry, self._known)
+
+    def _put(self, store: Direct, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        expected = None if expect_current is None else self._there(name, expect_current)
+        return self._here(name, store.put(name, bundle, attempt, expected))
 
     def _there(self, name: str, version: str) -> str:
         return self._own.get(version, version) if name == self._entry else version

@@ -23,7 +23,6 @@ class _Small(MemoryStore):
     """Keeps next to nothing."""
 
     max_bytes = 10
-    cas = False
 
 
 class _Forgetful(MemoryStore):
@@ -342,12 +341,12 @@ def test_a_race_at_the_target_is_a_conflict(bench: Bench) -> None:
 
 def test_the_pair_says_what_it_does_not_carry() -> None:
     """Size, compare-and-swap and clear text, each where it is so."""
-    lines = "\n".join(terms(MemoryStore(), _Small(), clear=False))
+    lines = "\n".join(terms(MemoryStore(), _Small(cas=False), clear=False))
     assert "more than 10 bytes" in lines
     assert "no compare-and-swap" in lines
     assert "in the clear" not in lines
-    assert "in the clear" in "\n".join(terms(MemoryStore(), _Small(), clear=True))
-    assert len(terms(_Small(), MemoryStore(), clear=False)) == 1
+    assert "in the clear" in "\n".join(terms(MemoryStore(), _Small(cas=False), clear=True))
+    assert len(terms(_Small(cas=False), MemoryStore(), clear=False)) == 1
 
 
 def test_no_error_of_a_copy_is_anything_but_ours(bench: Bench) -> None:
