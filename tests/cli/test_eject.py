@@ -74,6 +74,26 @@ def test_every_value_lies_there_as_a_file_that_a_program_reads(filled: Keyturn) 
     assert not [path for path in filled.folder.iterdir() if path.name.endswith(".ejecting")]
 
 
+@pytest.mark.parametrize("form", ["files", "env"])
+def test_import_takes_it_in_again_elsewhere(
+    filled: Keyturn, form: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In another installation with the same manifest every secret has the same content."""
+    chosen = ("smtp",) if form == "env" else ()
+    assert filled("eject", "out", *chosen, "--form", form, *WORDS).status == 0
+    other = Keyturn(tmp_path_factory.mktemp("elsewhere"))
+    assert other("init", "--service", "clo", "--recovery-file", "recovery").status == 0
+    other.manifest = other.folder / "keyturn.toml"
+    assert filled.manifest is not None
+    mine, theirs = other.manifest.read_text(), filled.manifest.read_text()
+    other.manifest.write_text(mine + theirs[theirs.index("\n[secrets.smtp]") :])
+    said = other("import", str(_out(filled) / ("secrets" if form == "files" else ".env")), "--yes")
+    assert said.status == 0, said.out + said.err
+    for part in ("smtp.password", "smtp-url", *(() if chosen else ("ca.value",))):
+        values = [one("get", part, "--reveal", "--reason", "a test").out for one in (filled, other)]
+        assert values[0] == values[1] != ""
+
+
 def test_the_page_says_how_to_go_on_and_holds_no_value(filled: Keyturn) -> None:
     """What is where, what stops, the targets, the way back."""
     filled("eject", "out", *WORDS)
