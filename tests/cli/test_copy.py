@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,8 +45,11 @@ def password(keyturn: Keyturn) -> str:
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(KINDS, 2)))
-def test_every_pair_of_stores(stores: Keyturn, source: str, target: str) -> None:
+def test_every_pair_of_stores(
+    stores: Keyturn, source: str, target: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Carried from one to the other it is the same, and the secret lives there once the manifest says so."""
+    caplog.set_level(logging.DEBUG)
     if source != "main":
         copy(stores, "main", source)
         live_in(stores, source)
@@ -59,6 +63,9 @@ def test_every_pair_of_stores(stores: Keyturn, source: str, target: str) -> None
     fill(stores, "two")
     assert password(stores) == f"{CANARY}-two"
     _nothing_seen(stores)
+    assert not [record for record in caplog.records if CANARY in f"{record.getMessage()}{record.exc_text}"]
+    assert CANARY not in "".join(capfd.readouterr())
+    assert target != "vault" or any(record.name.startswith("azure") for record in caplog.records)
 
 
 def _nothing_seen(keyturn: Keyturn) -> None:

@@ -73,12 +73,12 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
             rows = [_row(name, "planned", partial(_look, assembly, asked, name, sides[name])) for name in sides]
             planned = tuple(_plan(assembly.manifest, asked, sides, rows))
             if plan or _errors(rows):
-                return _answer(asked, rows, planned if plan else ())
+                return _answer(assembly.manifest, asked, sides, rows, planned if plan else ())
             for line in planned:
                 say.note(line)
             _confirm(assembly.manifest, asked, rows, yes=yes)
             rows = [_row(name, "copied", partial(_carry, assembly, asked, name, sides[name])) for name in sides]
-            return _answer(asked, rows, tuple(_done(assembly.manifest, asked, rows)))
+            return _answer(assembly.manifest, asked, sides, rows, tuple(_done(assembly.manifest, asked, rows)))
 
     answering("copy", as_json, work)
 
@@ -150,9 +150,7 @@ def _plan(manifest: Manifest, asked: Asked, sides: Mapping[str, tuple[Side, Side
     """What the pair of stores carries, then a line for each secret, with masks for values."""
     kinds = (manifest.stores[asked.source].kind, manifest.stores[asked.target].kind)
     yield f"from {asked.source} ({kinds[0]}) to {asked.target} ({kinds[1]}); {asked.source} stays as it is"
-    for source, target in list(sides.values())[:1]:
-        clear = manifest.stores[asked.target].only_dev
-        yield from (f"  {line}" for line in terms(source.store, target.store, clear=clear))
+    yield from (f"  {line}" for line in _terms(manifest, asked, sides))
     for row in rows:
         if row.draft is not None:
             yield f"{row.secret}: {_words(row.draft)}"
@@ -160,6 +158,13 @@ def _plan(manifest: Manifest, asked: Asked, sides: Mapping[str, tuple[Side, Side
             yield f"{row.secret}: not possible: {row.error.message}"
     if not rows:
         yield f"{asked.source} keeps no secret that has a version"
+
+
+def _terms(manifest: Manifest, asked: Asked, sides: Mapping[str, tuple[Side, Side]]) -> tuple[str, ...]:
+    """What the pair carries otherwise, whatever the secret."""
+    for source, target in sides.values():
+        return terms(source.store, target.store, clear=manifest.stores[asked.target].only_dev)
+    return ()
 
 
 def _words(draft: Draft) -> str:
@@ -194,11 +199,18 @@ def _done(manifest: Manifest, asked: Asked, rows: list[Row]) -> Iterator[str]:
         yield f"the way back, until the next rotation has closed: that line as it was; {asked.source} still has them"
 
 
-def _answer(asked: Asked, rows: list[Row], lines: tuple[str, ...]) -> Answer:
+def _answer(
+    manifest: Manifest,
+    asked: Asked,
+    sides: Mapping[str, tuple[Side, Side]],
+    rows: list[Row],
+    lines: tuple[str, ...],
+) -> Answer:
     failed = _errors(rows)
     data = {
         "from": asked.source,
         "to": asked.target,
+        "terms": list(_terms(manifest, asked, sides)),
         "secrets": [_data(row) for row in rows],
     }
     notes = tuple(f"{say.ERROR}{name}: {error.message}" for name, error in failed[1:])
