@@ -68,7 +68,9 @@ def test_every_value_lies_there_as_a_file_that_a_program_reads(filled: Keyturn) 
     assert modes == {0o700}
     assert {stat.S_IMODE(path.lstat().st_mode) for path in root.rglob("*") if path.is_file()} == {0o600}
     found = read_directory(root / "secrets")
-    assert {entry.key: entry.value.reveal() for entry in found.entries} == files
+    assert {entry.key: entry.value for entry in found.entries} == {
+        name: SecretValue(text) for name, text in files.items()
+    }
     assert found.refused == ()
     assert [row["secret"] for row in said["data"]["secrets"]] == ["smtp", "ca"]
     assert not [path for path in filled.folder.iterdir() if path.name.endswith(".ejecting")]
@@ -131,7 +133,7 @@ def test_one_env_file(filled: Keyturn) -> None:
     assert filled("eject", "out", "smtp", "--form", "env", *WORDS).status == 0
     found = read_env(_out(filled) / ".env")
     assert {entry.key for entry in found.entries} == {"SMTP_USERNAME", "SMTP_PASSWORD", "MAIL_URL"}
-    assert {entry.value.reveal() for entry in found.entries if entry.key == "SMTP_PASSWORD"} == {f"{CANARY} it"}
+    assert [entry.value for entry in found.entries if entry.key == "SMTP_PASSWORD"] == [SecretValue(f"{CANARY} it")]
     assert stat.S_IMODE((_out(filled) / ".env").lstat().st_mode) == 0o600
 
 
