@@ -250,3 +250,30 @@ def test_killed_anywhere_it_is_there_wholly_or_not_at_all(tmp_path: Path) -> Non
         assert [path.name for path in root.iterdir()] == ["out"]
         assert len(list((root / "out/secrets").iterdir())) == 3
     assert ended > 5
+
+
+def test_a_kind_that_is_not_built_leaves_too(filled: Keyturn) -> None:
+    """Its fields are written; a published name that cannot be composed is said, in the answer and on the page."""
+    assert filled.manifest is not None
+    declared = """
+[secrets.cache]
+kind = "redis"
+owner = "o@example.com"
+purpose = "p"
+used_by = "keyturn"
+target = { hosts = ["cache:6379"], users = ["app_a", "app_b"], admin = "smtp", sslmode = "verify-full" }
+publish.cache-url = { template = "redis://{username}:{password}@{host}:{port}/{db}" }
+"""
+    filled.manifest.write_text(filled.manifest.read_text() + declared)
+    env = filled.folder / "cache.env"
+    env.write_text(f"CACHE_USERNAME=app_a\nCACHE_PASSWORD={CANARY}-cache-0123456789\n")
+    env.chmod(0o600)
+    said = filled("import", "cache.env", "--yes")
+    assert said.status == 0, said.out + said.err
+    data = filled.document("eject", "out", "cache", *WORDS)["data"]
+    files = {path.name for path in (_out(filled) / "secrets").iterdir()}
+    assert {"cache_username", "cache_password"} <= files
+    page = (_out(filled) / "README.md").read_text()
+    assert "Nothing was rotated at a target" in page
+    assert [f"Not composed: `{view}`" in page for view in data["missing"]] == [True] * len(data["missing"])
+    assert ("cache_url" in files) == (data["missing"] == [])

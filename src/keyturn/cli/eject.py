@@ -143,9 +143,15 @@ def _current(assembly: Assembly, name: str) -> Ejected:
     bundle = store.read(entry, version)
     views, missing = _views(assembly, name, bundle)
     slot = str(current["slot"] or "")
-    idle = tuple(one for one in assembly.rotator(name).slots if one != slot) if slot else ()
     variables = {view: published.env for view, published in table.publish.items() if published.env}
-    return Ejected(name, table.kind, version, bundle, views, variables, slot, idle, missing)
+    return Ejected(name, table.kind, version, bundle, views, variables, slot, _idle(assembly, name, slot), missing)
+
+
+def _idle(assembly: Assembly, name: str, slot: str) -> tuple[str, ...]:
+    """The other places at its target; none where this version does not know the kind."""
+    with suppress(NotAvailable):
+        return tuple(one for one in assembly.rotator(name).slots if one != slot) if slot else ()
+    return ()
 
 
 def _views(assembly: Assembly, name: str, bundle: Bundle) -> tuple[dict[str, SecretValue], tuple[str, ...]]:
