@@ -1,7 +1,8 @@
 """A secret carried from one store into another: its content, its attempt, and what the journal calls it.
 
 The order of one secret, under its lock: look at everything, write `version.copying`; then for each version read it
-where it is, stage it there, read it back, promote it, and write `version.copied`. Nothing is written to the store it
+where it is, stage it there, read it back, promote it, and write `version.copied`. (A store that takes a content whole
+is given it at once, and read back then.) Nothing is written to the store it
 comes from. A version keeps its attempt, so that a second try finds what the first one wrote; and it keeps its id in the
 journal: `version.copied` says what the new store calls it, which `carried` reads (ADR 0030).
 """
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from keyturn.core.errors import Conflict, Corrupt, NotFound, Refused, TooLarge
 from keyturn.core.secret import Bundle
-from keyturn.core.store import Fits, Store
+from keyturn.core.store import Direct, Fits, Store
 from keyturn.core.version import Version, VersionState
 from keyturn.journal.projection import fold
 from keyturn.journal.record import Event, Journal, Record
@@ -178,16 +179,21 @@ def carry(journal: Journal, secret: str, source: Side, target: Side, lock: Path,
 
 
 def _bring(source: Side, target: Side, step: Step, stood: str | None, *, last: bool) -> str:
-    """One version, read back before it becomes current and after; a former one that is there stays as it is."""
+    """One version, read back before it becomes current where it can be, and after; a former one that is there stays."""
     content = source.store.read(source.entry, step.source)
-    placed = {one.attempt for one in target.store.versions(target.entry) if one.state in _PLACED}
-    stored = target.store.stage(target.entry, content, step.attempt)
-    _check_same(target, stored, content)
-    if last or step.attempt not in placed:
-        target.store.promote(target.entry, step.attempt, stood)
-        if target.store.current(target.entry) != stored:
-            raise Conflict(f"{target.entry} was written in {target.name} at the same moment", "copy again")
+    placed = {one.attempt: one.id for one in target.store.versions(target.entry) if one.state in _PLACED}
+    if not last and step.attempt in placed:
+        _check_same(target, placed[step.attempt], content)
+        return placed[step.attempt]
+    if isinstance(target.store, Direct):
+        stored = target.store.put(target.entry, content, step.attempt, stood)
+    else:
+        stored = target.store.stage(target.entry, content, step.attempt)
         _check_same(target, stored, content)
+        target.store.promote(target.entry, step.attempt, stood)
+    if target.store.current(target.entry) != stored:
+        raise Conflict(f"{target.entry} was written in {target.name} at the same moment", "copy again")
+    _check_same(target, stored, content)
     return stored
 
 

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import AdapterError, Conflict, Corrupt, NotFound, OutcomeUnknown, Refused, TooLarge, UsageError
+from keyturn.core.errors import (
+    AdapterError,
+    Conflict,
+    Corrupt,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    TooLarge,
+    Unsupported,
+    UsageError,
+)
 from keyturn.core.secret import Bundle
 from keyturn.core.version import VersionState
 from keyturn.journal.record import Event
@@ -30,6 +40,17 @@ class _Forgetful(MemoryStore):
 
     def read(self, name: str, version: str) -> Bundle:
         return Bundle({field: value.reveal() for field, value in super().read(name, version).items()})
+
+
+class _Whole(MemoryStore):
+    """Takes a content whole, and keeps nothing as pending for somebody else."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        super().stage(name, bundle, attempt)
+        return super().promote(name, attempt, expect_current)
+
+    def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
+        raise Unsupported(f"{attempt} of {name} was staged: {bundle!r}")
 
 
 class _Busy(MemoryStore):
@@ -219,6 +240,19 @@ def test_former_versions_go_along_in_their_order(tmp_path: Path) -> None:
     assert [one.attempt for one in target.versions(NAME)] == [one.attempt for one in bench.store.versions(NAME)[1:]]
     assert content(target) == content(bench.store)
     assert copy(bench, target, history=True).done
+
+
+@pytest.mark.parametrize("method", ["current", "versions", "stage", "read", "promote"])
+def test_a_store_that_takes_a_content_whole_is_given_it_at_once(tmp_path: Path, method: str) -> None:
+    """Nothing is staged there, and cut off anywhere it is finished, former versions too."""
+    bench, target = Bench(tmp_path), _Whole()
+    brought(bench, "one", "two")
+    target.fail(method, OutcomeUnknown("no answer"), after=True)
+    with pytest.raises(OutcomeUnknown):
+        copy(bench, target, history=True)
+    copy(bench, target, history=True)
+    assert [state for _, _, state in versions(target)] == [VersionState.PREVIOUS, VersionState.CURRENT]
+    assert content(target) == content(bench.store)
 
 
 def test_former_versions_have_no_place_after_a_later_one(tmp_path: Path) -> None:
