@@ -3,7 +3,9 @@
 import itertools
 import json
 import logging
+import signal
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,6 +13,7 @@ import pytest
 
 from keyturn.system.locks import FileLock
 from keyturn.testing.key_vault import Fault, KeyVaultServer
+from keyturn.testing.key_vault_front import Incoming, Outgoing
 from tests.cli.conftest import Keyturn
 from tests.cli.stores import CANARY, KINDS, OWNED, declare, fill, live_in
 
@@ -202,6 +205,36 @@ def test_a_reply_that_is_lost_at_the_target(stores: Keyturn, server: KeyVaultSer
     live_in(stores, "vault")
     assert password(stores) == f"{CANARY}-one"
     assert len(_records(stores, "version.copied")) == 1
+
+
+class _Telling(KeyVaultServer):
+    """At the first write it tells somebody to stop."""
+
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def answer(self, asked: Incoming) -> Outgoing:
+        """What the vault says."""
+        if asked.method == "PUT" and self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process = None
+        return super().answer(asked)
+
+
+def test_told_to_stop_it_finishes_the_secret_and_leaves_the_others(begun: Keyturn) -> None:
+    """Exit 4 says how many are left; the same command again carries them."""
+    with _Telling() as server:
+        declare(begun, server)
+        assert begun.manifest is not None
+        more = f'\n[secrets.mail]\nkind = "manual"\n{OWNED}store = "main"\n'
+        begun.manifest.write_text(begun.manifest.read_text() + more)
+        assert begun("set", "mail", "value=@username").status == 0
+        words = ("copy", "smtp", "mail", "--from", "main", "--to", "vault", "--yes")
+        server.process = begun.start(*words)
+        said = begun.end(server.process)
+        assert said.status == 4, said
+        assert "1 secrets are still to be copied" in said.err
+        rows = begun.document(*words)["data"]["secrets"]
+        assert [(row["secret"], row["state"]) for row in rows] == [("smtp", "there"), ("mail", "copied")]
 
 
 def _records(keyturn: Keyturn, kind: str) -> list[dict[str, object]]:

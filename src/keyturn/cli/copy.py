@@ -11,11 +11,12 @@ from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.rows import NEVER
-from keyturn.core.errors import KeyturnError, Refused, UsageError
+from keyturn.core.errors import Incomplete, KeyturnError, Refused, UsageError
 from keyturn.core.secret import MASK
 from keyturn.manifest import Manifest
 from keyturn.rotation.copying import Draft, Side, carry, look, terms
 from keyturn.system.files import make_directory
+from keyturn.system.signals import StopRequest
 from keyturn.wiring import Assembly
 
 
@@ -33,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One secret, as far as it came: `planned`, `copied`, `there`, or `failed` with its error."""
+    """One secret, as far as it came: `planned`, `copied`, `there`, `left` when told to stop, or `failed`."""
 
     secret: str
     state: str
@@ -77,7 +78,13 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
             for line in planned:
                 say.note(line)
             _confirm(assembly.manifest, asked, rows, yes=yes)
-            rows = [_row(name, "copied", partial(_carry, assembly, asked, name, sides[name])) for name in sides]
+            with StopRequest() as stopping:
+                rows = [
+                    replace(row, state="left")
+                    if stopping()
+                    else _row(row.secret, "copied", partial(_carry, assembly, asked, row.secret, sides))
+                    for row in rows
+                ]
             return _answer(assembly.manifest, asked, sides, rows, tuple(_done(assembly.manifest, asked, rows)))
 
     answering("copy", as_json, work)
@@ -127,9 +134,9 @@ def _look(assembly: Assembly, asked: Asked, name: str, sides: tuple[Side, Side])
     return look(assembly.journal, name, *sides, history=asked.history)
 
 
-def _carry(assembly: Assembly, asked: Asked, name: str, sides: tuple[Side, Side]) -> Draft:
+def _carry(assembly: Assembly, asked: Asked, name: str, sides: Mapping[str, tuple[Side, Side]]) -> Draft:
     lock = assembly.state.locks / f"{name}.lock"
-    draft = carry(assembly.journal, name, *sides, lock, history=asked.history)
+    draft = carry(assembly.journal, name, *sides[name], lock, history=asked.history)
     say.note(f"{name}: version {draft.version} lies in {asked.target}, read back")
     return draft
 
@@ -188,7 +195,7 @@ def _confirm(manifest: Manifest, asked: Asked, rows: list[Row], *, yes: bool) ->
 
 
 def _done(manifest: Manifest, asked: Asked, rows: list[Row]) -> Iterator[str]:
-    copied = [row for row in rows if row.draft is not None]
+    copied = [row for row in rows if row.state in {"copied", "there"}]
     there = sum(row.state == "there" for row in copied)
     if copied:
         yield f"{len(copied)} secrets lie in {asked.target}, {there} of them did already; {asked.source} is as it was"
@@ -207,6 +214,11 @@ def _answer(
     lines: tuple[str, ...],
 ) -> Answer:
     failed = _errors(rows)
+    left = sum(row.state == "left" for row in rows)
+    if left and not failed:
+        failed = [
+            ("copy", Incomplete(f"told to stop: {left} secrets are still to be copied", "the same command again"))
+        ]
     data = {
         "from": asked.source,
         "to": asked.target,

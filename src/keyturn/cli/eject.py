@@ -19,6 +19,7 @@ from keyturn.journal.record import SYSTEM, Event
 from keyturn.rotation.intake import note_access
 from keyturn.system.files import OPEN_TO_OTHERS, WRITABLE_BY_OTHERS, Directory, make_directory
 from keyturn.system.locks import FileLock
+from keyturn.system.signals import StopRequest
 from keyturn.wiring import Assembly
 
 EJECTED = "system.ejected"
@@ -48,7 +49,7 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
             here = directory.absolute()
             _check_place(here)
             _confirm(assembly, len(chosen), here, yes=yes)
-            with _alone(assembly, chosen):
+            with StopRequest(), _alone(assembly, chosen):  # nothing of it is left aside by a signal
                 ejected = tuple(_current(assembly, name) for name in chosen)
                 laid = laid_out(ejected, form)
                 for one in ejected:
