@@ -25,10 +25,13 @@ from keyturn.journal.sqlite import SqliteJournal
 from keyturn.manifest.kinds.local import Options as Local
 from keyturn.manifest.model import Manifest
 from keyturn.manifest.surroundings import Surroundings
+from keyturn.rotation.copying import carried
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
 from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
 from keyturn.rotation.serving import Served
+from keyturn.rotation.standing import moved
+from keyturn.stores.carried import CarriedStore
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
@@ -223,8 +226,27 @@ class Assembly:
         return SelfKeys(self.self_vault)
 
     def store(self, secret: str) -> Store:
-        """The store that keeps this secret. Raises NotAvailable, AdapterError."""
-        return self.store_named(self.manifest.store_of(secret))
+        """The store that keeps this secret, with the journal's ids for what was copied into it.
+
+        Raises NotAvailable, AdapterError.
+        """
+        found, own = self.store_named(self.manifest.store_of(secret)), self.own_ids(secret)
+        return CarriedStore(found, self.store_name(secret), own) if own else found
+
+    def own_ids(self, secret: str) -> Mapping[str, str]:
+        """What the store of this secret calls the versions that were copied into it, by the journal's ids."""
+        if not self._copied.get(secret):
+            return {}
+        return carried(self.journal.read(secret), self.place(secret), self.store_name(secret))
+
+    def place(self, secret: str) -> str:
+        """What the store of this secret is, however the manifest calls it."""
+        return self.manifest.stores[self.manifest.store_of(secret)].place
+
+    @cached_property
+    def _copied(self) -> Mapping[str, int | None]:
+        """Which secrets were ever copied, so that the streams of all others need not be read for it."""
+        return {name: row["copied"] for name, row in self.journal.projected().items()}
 
     def store_named(self, name: str) -> Store:
         """One declared store. Raises NotAvailable, AdapterError."""
@@ -256,9 +278,16 @@ class Assembly:
         store, name = self.store(secret), self.store_name(secret)
         version = store.current(name)
         if version is None:
-            kind = self.manifest.secret(secret).kind
-            raise NotFound(f"{secret} has no version yet", f"keyturn {begins(kind)} {secret}")
+            raise self.absent(secret)
         return store.read(name, version)
+
+    def absent(self, secret: str) -> NotFound:
+        """Why the store has no version of it: there never was one, or it lies in another store."""
+        current = self.journal.projected().get(secret, {}).get("current")
+        if current is not None:
+            message = f"{self.manifest.store_of(secret)} holds no version of {secret}, and the journal says"
+            return NotFound(f"{message} {current['version']}", moved(secret))
+        return NotFound(f"{secret} has no version yet", f"keyturn {begins(self.manifest.secret(secret).kind)} {secret}")
 
     def minted(self, secret: str) -> Bundle:
         """A first version that is right by itself. Raises NotAvailable where a target or a person must be asked."""
@@ -318,6 +347,7 @@ class Assembly:
             publish=partial(self.published, secret),
             policy=self.policy(secret),
             copies=self.copies(secret),
+            place=self.place(secret),
         )
         make_directory(self._locks)
         return Engine(

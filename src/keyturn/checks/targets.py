@@ -54,7 +54,12 @@ def _store(facts: Agreement) -> tuple[Finding, ...]:
     if facts.stored == facts.decided:
         return ()
     message = f"the store's current version is {facts.stored or 'none'}, the journal decided {facts.decided or 'none'}"
-    return (Finding("store-differs", facts.secret, Severity.CRITICAL, message, f"keyturn history {facts.secret}"),)
+    remedy = f"keyturn history {facts.secret}"
+    if facts.stored is None:
+        remedy = (
+            f"keyturn copy {facts.secret} --from FORMER-STORE --to ITS-STORE if its store was changed; else {remedy}"
+        )
+    return (Finding("store-differs", facts.secret, Severity.CRITICAL, message, remedy),)
 
 
 def _copies(facts: Agreement) -> tuple[Finding, ...]:

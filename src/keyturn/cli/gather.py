@@ -191,7 +191,7 @@ def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Sho
         return Agreement(name, None, None, None, tuple(looks), copies=taken)
     store, entry = assembly.store(name), assembly.store_name(name)
     stored = store.current(entry)  # before the read: where it is switched off, this says who is turned away
-    probe = rotator.accepts(store.read(entry, current["version"]))
+    probe = rotator.accepts(store.read(entry, current["version"])) if stored is not None else None
     idle = tuple(look for look in looks if look.slot != current["slot"])
     mine = {copy.view: shown[copy] for copy in assembly.copies(name) if copy in shown}
     copies = {view: version for view, version in mine.items() if version != current["version"]}

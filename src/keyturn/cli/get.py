@@ -9,8 +9,7 @@ import typer
 
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
-from keyturn.core.errors import NotFound, UsageError
-from keyturn.core.kinds import begins
+from keyturn.core.errors import UsageError
 from keyturn.core.secret import MASK, Bundle, SecretValue
 from keyturn.manifest import Manifest
 from keyturn.rotation.intake import note_access
@@ -77,8 +76,7 @@ def _current(assembly: Assembly, secret: str) -> tuple[Bundle, str]:
     store, entry = assembly.store(secret), assembly.store_name(secret)
     version = store.current(entry)
     if version is None:
-        kind = assembly.manifest.secrets[secret].kind
-        raise NotFound(f"{secret} has no version yet", f"keyturn {begins(kind)} {secret}")
+        raise assembly.absent(secret)
     return store.read(entry, version), version
 
 

@@ -29,6 +29,11 @@ class StoreTable(Table):
         """Secrets that Keyturn needs to open this store: the key, and the name."""
         return ()
 
+    @property
+    def place(self) -> str:
+        """What it is, however it is called: two tables of one place are one store."""
+        return self.kind
+
     def flaws(self) -> Iterator[Flaw]:
         """Values in the clear without the word for it."""
         if self.only_dev and not self.dev:

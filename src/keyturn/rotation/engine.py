@@ -126,6 +126,7 @@ class Engine:
                 ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
                 for one in self.parts.consumers
             ),
+            place=self.parts.place,
         )
 
     def turn(self, direction: Direction, reason: str) -> None:

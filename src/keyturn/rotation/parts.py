@@ -37,7 +37,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One secret with its store, target and consumers. `entry` is its name in the store, which carries its `copies`."""
+    """One secret with its store, target and consumers. `entry` is its name in the store, `place` what that store is.
+
+    The store carries its `copies`.
+    """
 
     name: str
     entry: str
@@ -48,6 +51,7 @@ class Parts:
     publish: Callable[[Bundle], Mapping[str, SecretValue]]
     policy: Policy
     copies: tuple[Derived, ...] = ()
+    place: str = ""
 
 
 def minimum_overlap(declared: float, staleness: Iterable[float], longest_run: Iterable[float], connect: float) -> float:

@@ -41,7 +41,7 @@ def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) 
         strays, mended = _copies(parts, log, effects, current)
         repaired += mended
         repaired += redeliver(parts, log, effects, current)
-    if not target:
+    if not target or stored is None:
         return Agreement(parts.name, current.version, stored, repaired=tuple(repaired), copies=strays)
     idle = []
     for slot in parts.rotator.slots:

@@ -26,11 +26,21 @@ def check_store(parts: Parts, current: Stored | None) -> None:
         AdapterError: the store could not be asked.
     """
     stored, decided = parts.store.current(parts.entry), current.version if current else None
+    if stored is None and decided is not None:
+        raise Refused(
+            f"the store holds no version of {parts.name}, and the journal says {decided}",
+            f"was its store changed in the manifest? {moved(parts.name)}",
+        )
     if stored != decided:
         raise Refused(
             f"the store's current version of {parts.name} is {stored}, and the journal says {decided}",
             "keyturn tick puts right what Keyturn wrote late; anything else was written by somebody else",
         )
+
+
+def moved(secret: str) -> str:
+    """What to do where the manifest names another store than the one that holds the versions."""
+    return f"keyturn copy {secret} --from FORMER-STORE --to ITS-STORE, or put the former store back"
 
 
 def _check_copies(parts: Parts, log: Log) -> None:
@@ -50,11 +60,16 @@ def _check_copies(parts: Parts, log: Log) -> None:
 
 
 def check_manifest(parts: Parts, rotation: Rotation) -> None:
-    """Refuse to go on with other consumers or derived copies than the rotation was begun with.
+    """Refuse to go on in another store, or with other consumers or derived copies, than the rotation was begun with.
 
     Raises:
         UsageError: the manifest was changed.
     """
+    if rotation.plan.place not in {"", parts.place}:
+        raise UsageError(
+            f"the store of {parts.name} was changed while rotation {rotation.id} is open",
+            "put the former one back until it has ended",
+        )
     _check_consumers(parts, rotation)
     declared, planned = {copy.view for copy in parts.copies}, set(rotation.plan.copies)
     if declared != planned:

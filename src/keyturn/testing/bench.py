@@ -8,6 +8,7 @@ from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
+from keyturn.core.store import Store
 from keyturn.journal.record import Record
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.rotation.engine import Engine
@@ -31,6 +32,10 @@ class Bench:
         deadline: seconds after which holdouts are named.
         slots: of the target; with one only, the new credential ends the old.
         releases: whether a pooler's idle sessions may be ended.
+
+    Attributes:
+        seen: how the engine sees the store.
+        place: what the store is, for the journal.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Bench:
         self.store = MemoryStore()
         self.copies: tuple[Derived, ...] = ()
         self.publish: Callable[[Bundle], Mapping[str, SecretValue]] = lambda _: {}
+        self.seen: Callable[[MemoryStore], Store] = lambda store: store
+        self.place = ""
         self.escrow = MemoryEscrow()
         self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]
         self.consumers: tuple[Consumer, ...] = (FakeConsumer("app", self.instances),)
@@ -69,13 +76,14 @@ class Bench:
         parts = Parts(
             NAME,
             NAME,
-            self.store,
+            self.seen(self.store),
             self.escrow,
             self.rotator,
             self.consumers,
             self.publish,
             self.policy,
             self.copies,
+            self.place,
         )
         return Engine(
             parts,

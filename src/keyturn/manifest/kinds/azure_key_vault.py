@@ -36,6 +36,11 @@ class Options(StoreTable):
     name_limit: ClassVar[int] = 127
 
     @property
+    def place(self) -> str:
+        """The vault, whoever signs in there."""
+        return f"{self.kind}:{self.url.casefold().rstrip('/')}"
+
+    @property
     def admins(self) -> tuple[tuple[str, str], ...]:
         """The client secret, where that is the identity."""
         return identity_secret(self.identity)

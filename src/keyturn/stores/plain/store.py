@@ -95,6 +95,22 @@ class PlainStore:
             found = {name: self._current(history, name, seen) for name in names}
         return {name: version for name, version in found.items() if version is not None}
 
+    def fits(self, name: str, bundle: Bundle) -> None:
+        """Whether that content can be current here; nothing is written.
+
+        Raises:
+            InvalidName, TooLarge, Unsupported: it cannot.
+            Conflict: a file or variable that it would have is another entry's, or holds what Keyturn did not write.
+            Denied, Unavailable, Corrupt: it could not be looked at.
+        """
+        places = self._form.places(name, tuple(bundle))
+        _check_size(len(bundle.reveal()))
+        with self._open(name) as history:
+            self._refuse_taken(history, name, places)
+            copy = self._copy(history, name, bundle)
+            self._refuse_foreign(copy.foreign)
+            self._form.check(copy.write)
+
     def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
         """Keep `bundle` as pending and return its version id; the same attempt again writes nothing.
 
