@@ -128,11 +128,14 @@ class _Drafting:
     def done(self, now: datetime) -> Draft:
         """The plan."""
         ready: list[Ready] = []
+        refused = {lead.secret for item in self._items if item.what == "refused" for lead in item.leads or ()}
         for name, pieces in self._pieces.items():
             made, findings = bundled(name, self._secrets[name], pieces, now)
-            self._findings += findings
-            if made is not None:
+            if name in refused:  # what is missing may be in what was refused
+                findings = [one for one in findings if one.reason != "import-incomplete"]
+            elif made is not None:
                 ready.append(made)
+            self._findings += findings
         stopped = self._pieces.keys() - {one.secret for one in ready}
         for item in self._items:
             if any(to.partition(".")[0] in stopped for to in item.to):
