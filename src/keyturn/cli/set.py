@@ -55,8 +55,10 @@ def command(
         with opened(context) as assembly:
             table = assembly.manifest.secret(name)
             if table.kind != "manual":
-                remedy = f"keyturn rotate {name}, or for the first version keyturn provision {name}"
-                raise Refused(f"{name} is rotated by Keyturn, nobody sets it (import is not available yet)", remedy)
+                remedy = (
+                    f"keyturn rotate {name}; for the first version keyturn provision {name}, or keyturn import FILE"
+                )
+                raise Refused(f"{name} is rotated by Keyturn, nobody sets it", remedy)
             chosen = sources(tuple(fields or ()), table.bundle)
             assembly.store(name)  # a store that cannot be opened is said before anybody types a value
             bundle = Bundle({source.field: read(source) for source in chosen})

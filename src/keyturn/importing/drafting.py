@@ -174,11 +174,14 @@ class _Drafting:
         for doubt in parted.doubts:
             remedy = f"readers will get what publish of {lead.secret} in the manifest says"
             self._findings.append(Finding("import-doubt", _subject(entry), Severity.WARNING, doubt, remedy))
+        same = []
         for name, value in parted.parts.items():
             if name in table.bundle:
                 self._field(item, lead.secret, name, value)
-            else:
-                self._place(item, lead.secret, name, value)
+            elif self._place(item, lead.secret, name, value):
+                same.append(name)
+        if same:
+            item.notes.append(f"{', '.join(same)} as in the manifest")
 
     def _field(self, item: _Item, secret: str, name: str, value: SecretValue) -> None:
         pieces = self._pieces.setdefault(secret, {})
@@ -189,20 +192,18 @@ class _Drafting:
         if is_placeholder(value):
             self._placeholder(item)
 
-    def _place(self, item: _Item, secret: str, name: str, value: SecretValue) -> None:
-        """What is no secret: where the target is. It must be the one that the manifest declares."""
+    def _place(self, item: _Item, secret: str, name: str, value: SecretValue) -> bool:
+        """Whether the target is where the manifest says; what the manifest does not say is no difference."""
         declared = self._secrets[secret].whereabouts.get(name)
-        if declared is None:
-            return
-        if _same_place(declared, value):
-            item.notes.append(f"{name} is as the manifest has it")
-            return
+        if declared is None or _same_place(declared, value):
+            return declared is not None
         said = f"its {name} is not that of {secret} in the manifest"
         remedy = f"mend target of {secret}, or --map {item.entry.key}=ignore"
         if is_placeholder(value) and not item.to:
             self._findings.append(Finding("import-doubt", _subject(item.entry), Severity.WARNING, said, remedy))
-            return
-        self._stop(item, "import-differs", said, remedy)
+        else:
+            self._stop(item, "import-differs", said, remedy)
+        return False
 
     def _placeholder(self, item: _Item) -> None:
         if any(one.reason == "import-placeholder" and one.subject == _subject(item.entry) for one in self._findings):
