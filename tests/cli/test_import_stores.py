@@ -178,7 +178,7 @@ def test_ended_by_a_power_cut_the_same_command_goes_on(tmp_path: Path) -> None:
 
 
 def _quietly(words: list[str], out: object) -> None:
-    sys.stdout = sys.stderr = out  # type: ignore[assignment] # in a child that ends with this
+    sys.stdout = sys.stderr = out
     run(words)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from keyturn.core.errors import UsageError
 from keyturn.core.finding import Finding, Severity
-from keyturn.core.secret import SecretValue
+from keyturn.core.secret import SecretValue, check_text
 from keyturn.importing.bundling import PUBLIC, Piece, Pieces, bundled
 from keyturn.importing.judging import is_placeholder, length_class, looks_secret, named_secret
 from keyturn.importing.leads import Lead, Leads, canonical
@@ -164,6 +164,8 @@ class _Drafting:
             return
         try:
             parted = part(lead.template, entry.value)
+            for value in parted.parts.values():
+                check_text(value.reveal())  # a percent-code may stand for what no target takes
         except UsageError as error:
             if is_placeholder(entry.value):
                 self._placeholder(item)

@@ -147,6 +147,22 @@ def test_a_map_that_leads_nowhere_is_an_error(word: str) -> None:
         leads_of(guide(), [word])
 
 
+def test_what_a_map_was_given_is_not_repeated() -> None:
+    """Somebody may have typed a value."""
+    for word in (f"X={CANARY}", f"X=smtp.{CANARY}"):
+        with pytest.raises(UsageError) as caught:
+            leads_of(guide(), [word])
+        assert CANARY not in f"{caught.value.message}{caught.value.remedy}"
+
+
+@pytest.mark.parametrize("code", ["%00", "%0A", "%1b", "%7F"])
+def test_a_code_for_what_no_target_takes_is_refused(code: str) -> None:
+    """A password would be cut at a NUL by libpq, and nobody would see it."""
+    made = drafted({"DATABASE_URL": DATABASE_URL.replace("%40", code)})
+    assert [reason for reason, _ in obstacles(made)] == ["import-form"]
+    assert made.ready == ()
+
+
 def test_one_value_in_two_secrets_and_a_short_one_are_told() -> None:
     """By their names."""
     made = drafted({"SMTP_PASSWORD": GOOD, "GRAFANA_ADMIN_PASSWORD": GOOD, "PROMETHEUS_ADMIN_PASSWORD": "hunter2"})

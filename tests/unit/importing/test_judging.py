@@ -24,7 +24,16 @@ def test_a_placeholder_is_known(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["correct-horse-battery-staple", "Kq3n-9fLs0_a8Dk2", "clo_a", "hunter2", "s3cret-k3y-9d8f"]
+    "text",
+    [
+        "correct-horse-battery-staple",
+        "my-dog-has-fleas",
+        "postgres",
+        "Kq3n-9fLs0_a8Dk2",
+        "clo_a",
+        "hunter2",
+        "s3cret-k3y-9d8f",
+    ],
 )
 def test_what_somebody_may_use_is_no_placeholder(text: str) -> None:
     """Weak or not, it is in use."""
