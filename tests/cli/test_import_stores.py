@@ -12,10 +12,13 @@ import pyrage
 import pytest
 
 from keyturn.cli.main import run
-from keyturn.core.secret import SecretValue
+from keyturn.core.secret import Bundle, SecretValue
 from keyturn.leaks.encodings import forms
+from keyturn.manifest import load
+from keyturn.rotation.intake import announce
 from keyturn.stores.sealed_env import write_sealed
 from keyturn.testing.key_vault import KeyVaultServer
+from keyturn.wiring import assemble
 from tests.cli.conftest import Keyturn
 from tests.unit.stores.azure_key_vault.places import outsider
 from tests.unit.stores.traced import killed_at
@@ -227,6 +230,39 @@ def test_a_file_that_others_may_read_is_told(keyturn: Keyturn) -> None:
     document = keyturn.document("import", ".env.staging")
     assert "place-open" in [one["reason"] for one in document["findings"]]
     assert document["data"]["written"]
+
+
+def test_what_was_sealed_is_finished_without_the_file(tmp_path: Path) -> None:
+    """Ended between sealing and writing, with the file gone: `resume NAME` makes it current, and only once."""
+    folder = tmp_path / "here"
+    folder.mkdir(mode=0o700)
+    here = _prepared(Keyturn(folder), "local")
+    assembly = assemble(load(folder / "keyturn.toml"))
+    bundle = Bundle({"value": f"{CANARY}-payment"})
+    announce(assembly.journal, "payment", "attempt-1", "import", bundle)
+    assembly.escrow.seal_all({"attempt-1": bundle})
+    assembly.close()
+    said = here("resume", "payment")
+    assert said.status == 0
+    assert "payment: version" in said.out
+    assert here("get", "payment.value", "--reveal", "--reason", "test").out == f"{CANARY}-payment"
+    assert here("resume", "payment").status == 2
+
+
+def test_a_foreign_version_does_not_give_way_to_what_was_sealed(tmp_path: Path) -> None:
+    """Somebody wrote to the store in between: resume refuses, and his version stays."""
+    folder = tmp_path / "here"
+    folder.mkdir(mode=0o700)
+    here = _prepared(Keyturn(folder), "local")
+    assembly = assemble(load(folder / "keyturn.toml"))
+    announce(assembly.journal, "payment", "attempt-1", "import", Bundle({"value": f"{CANARY}-payment"}))
+    assembly.escrow.seal_all({"attempt-1": Bundle({"value": f"{CANARY}-payment"})})
+    store = assembly.store("payment")
+    store.stage("payment", Bundle({"value": "his"}), "his")
+    store.promote("payment", "his", None)
+    assembly.close()
+    assert here("resume", "payment").status == 5
+    assert here("get", "payment.value", "--reveal", "--reason", "test").out == "his"
 
 
 def test_a_store_that_is_away_half_way_says_where_it_stands(keyturn: Keyturn, server: KeyVaultServer) -> None:

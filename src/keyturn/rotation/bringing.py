@@ -155,6 +155,16 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
     return Standing(one, current, attempt=attempt, sealed=sealed)
 
 
+def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
+    """What was sealed of this secret and is not known to be current; None where nothing is. Bring it, and it goes on.
+
+    Raises:
+        AdapterError: journal or escrow could not be asked.
+    """
+    attempt = _open_attempt(journal.read(name))
+    return escrow.unseal(attempt) if attempt else None
+
+
 def _holds(one: Brought, current: str) -> bool:
     """Whether the current version has this content; what nobody can read has not."""
     try:
