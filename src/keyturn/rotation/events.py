@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 from keyturn.core.errors import Corrupt
 from keyturn.core.rotator import Overlap, Shape
 from keyturn.journal.record import Event
+from keyturn.rotation.brought import Brought, brought
 
 
 class Direction(StrEnum):
@@ -326,16 +327,6 @@ class Excused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """A version that a person brought is current, and it is the credential of that slot. No rotation writes this."""
-
-    KIND: ClassVar[str] = "version.promoted"
-    attempt: str
-    version: str
-    slot: str
-
-
 Fact = (
     Planned
     | Claimed
@@ -376,13 +367,11 @@ def decode(kind: str, data: Mapping[str, Any]) -> Fact | Brought | None:
     Raises:
         Corrupt: the record lacks what its kind must have.
     """
-    shape: type[Fact | Brought] | None = _BY_KIND.get(kind)
+    shape = _BY_KIND.get(kind)
     if shape is None or (shape is Outlived and data.get("what") != "outlived"):
         return None
     if data.get("rotation") == "":  # a version that a person brought
-        if shape is not Promoted or not data.get("slot"):
-            return None
-        shape = Brought
+        return brought(kind, data)
     try:
         return _build(shape, data)
     except (TypeError, ValueError, AttributeError):

@@ -7,7 +7,7 @@ import pytest
 from keyturn.core.errors import Corrupt
 from keyturn.core.rotator import Answer
 from keyturn.rotation.bringing import Brought, bring
-from keyturn.rotation.events import Brought as Fact
+from keyturn.rotation.brought import Brought as Fact
 from keyturn.rotation.events import Planned, decode
 from keyturn.rotation.intake import Place
 from keyturn.rotation.log import Log
@@ -35,6 +35,8 @@ def test_a_version_with_a_slot_is_a_fact_of_its_own() -> None:
     assert decode("version.promoted", MADE) == Fact("x", "v9", "a")
     assert decode("version.promoted", {**MADE, "slot": ""}) is None
     assert decode("version.staged", MADE) is None
+    with pytest.raises(Corrupt, match="not of its kind's shape"):
+        decode("version.promoted", {**MADE, "attempt": None})
 
 
 def test_it_is_the_current_one_of_the_fold() -> None:
