@@ -217,7 +217,7 @@ def _announced(journal: Journal, standing: Standing) -> _Sending:
 
 def _sealed(escrow: Escrow, sending: Sequence[_Sending]) -> dict[str, _Sending]:
     """All of them, once every one is in escrow."""
-    kept = escrow.seal_all({one.attempt: one.bundle for one in sending})
+    kept = escrow.seal_all({one.attempt: one.bundle for one in sending}) if sending else {}
     return {one.standing.one.place.name: _Sending(one.standing, one.attempt, kept[one.attempt]) for one in sending}
 
 
