@@ -139,12 +139,9 @@ class AzureKeyVault:
         """
         check_name(name)
         check_attempt(attempt)
-        if len(bundle.reveal()) > MAX_BYTES:
-            raise TooLarge(f"a bundle of more than {MAX_BYTES} bytes does not fit into Key Vault")
+        _check_size(bundle)
         held, mark = self._held(name), mark_of(bundle)
-        if known := held.of(attempt):
-            if any(copy.mark != mark for copy in known):
-                raise Conflict(f"attempt {attempt} of {name!r} holds another content")
+        if self._is_known(held, name, attempt, mark):
             return attempt
         text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
         tags = tags_of(name, attempt, next_seq(held.copies), mark)
@@ -179,6 +176,35 @@ class AzureKeyVault:
             opened(text, copy, name)
         self._write(
             lambda: self._vault.put(name, text, tags_again(copy, name)),
+            lambda: any(one.version == attempt for one in self._since(name, held)),
+        )
+        self._check_alone(name, held, attempt)
+        return attempt
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        """Write `bundle` as the newest version of the name itself, without a copy in the sibling.
+
+        Raises:
+            Conflict: the current version is not the expected one; the attempt holds other bytes; or somebody else
+                wrote at the same moment.
+            TooLarge: Key Vault takes no such value; nothing was sent.
+            Disabled: the attempt is retired; or the newest version is switched off.
+            OutcomeUnknown: no answer came, and it was not seen there since.
+        """
+        check_name(name)
+        check_attempt(attempt)
+        _check_size(bundle)
+        latest = self._latest(name)
+        current = latest[0].version if latest else None
+        held, mark = self._held(name), mark_of(bundle)
+        if self._is_known(held, name, attempt, mark):
+            return self.promote(name, attempt, expect_current)
+        if current != expect_current:
+            raise Conflict(f"{name!r} has another current version than the one that was expected")
+        text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
+        tags = tags_of(name, attempt, next_seq(held.copies), mark)
+        self._write(
+            lambda: self._vault.put(name, text, tags),
             lambda: any(one.version == attempt for one in self._since(name, held)),
         )
         self._check_alone(name, held, attempt)
@@ -238,6 +264,14 @@ class AzureKeyVault:
     def withdraw(self, copy: Derived, version: str) -> None:
         """Disable what a derived copy has of that version. Raises Conflict where it is the newest."""
         self._copies.withdraw(copy, version)
+
+    @staticmethod
+    def _is_known(held: Held, name: str, attempt: str, mark: str) -> bool:
+        """Whether the attempt is there. Raises Conflict where it holds another content."""
+        known = held.of(attempt)
+        if any(copy.mark != mark for copy in known):
+            raise Conflict(f"attempt {attempt} of {name!r} holds another content")
+        return bool(known)
 
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""
@@ -340,6 +374,12 @@ class AzureKeyVault:
                 if landed():
                     return None
         raise unknown
+
+
+def _check_size(bundle: Bundle) -> None:
+    """Raises TooLarge where Key Vault takes no such value."""
+    if len(bundle.reveal()) > MAX_BYTES:
+        raise TooLarge(f"a bundle of more than {MAX_BYTES} bytes does not fit into Key Vault")
 
 
 def _not_found(name: str, version: str) -> NotFound:
