@@ -254,8 +254,9 @@ def test_a_missing_right_names_its_role(copy: Derived, role: str, server: KeyVau
 def test_a_secret_of_that_name_is_in_the_way(server: KeyVaultServer, store: AzureKeyVault) -> None:
     """Key Vault keeps a certificate's secret under the same name."""
     outsider(server).set_secret("Site-TLS", "typed in by hand")
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict) as caught:
         store.derive(SITE, "v1", CERTIFICATES[0], MARKS[0])
+    assert "of that name is in the way" in caught.value.remedy
 
 
 def test_a_deleted_certificate_blocks_its_name(server: KeyVaultServer, store: AzureKeyVault) -> None:
