@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from keyturn.core.compose import compose
 from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
-from keyturn.core.kinds import Room, begins, find, rotates
+from keyturn.core.kinds import Room, begins, find, function, rotates
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
@@ -292,10 +291,9 @@ class Assembly:
     def minted(self, secret: str) -> Bundle:
         """A first version that is right by itself. Raises NotAvailable where a target or a person must be asked."""
         table = self.manifest.secret(secret)
-        line = find("rotators", table.kind)
-        if line is None or line.mint is None:
+        if (line := find("rotators", table.kind)) is None or line.mint is None:
             raise NotAvailable(f"making a first version of kind {table.kind!r}")
-        bundle: Bundle = _function(line.mint)(table)
+        bundle: Bundle = function(line.mint)(table)
         return bundle
 
     def whole(self, secret: str, fields: Mapping[str, str]) -> Bundle:
@@ -304,7 +302,7 @@ class Assembly:
         line = find("rotators", table.kind)
         if line is None or line.complete is None:
             return Bundle({**table.follows, **fields})
-        bundle: Bundle = _function(line.complete)(table, fields)
+        bundle: Bundle = function(line.complete)(table, fields)
         return bundle
 
     def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
@@ -400,7 +398,7 @@ class Assembly:
             line = find(room, kind)
             if line is None or line.adapter is None:
                 raise NotAvailable(f"kind {kind!r} ({name})")
-            made = _function(line.adapter)(table, self._surroundings(name))
+            made = function(line.adapter)(table, self._surroundings(name))
             self._made[room, name] = self._around(room, made)
         return self._made[room, name]
 
@@ -417,13 +415,6 @@ class Assembly:
             self.clock,
             {view: published.env for one in tables for view, published in one.publish.items() if published.env},
         )
-
-
-def _function(place: str) -> Callable[..., Any]:
-    """The function that the table of kinds names, `module:function`."""
-    module, _, name = place.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
 
 
 def assemble(
