@@ -28,7 +28,7 @@ from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.copying import carried
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
-from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
+from keyturn.rotation.parts import LOOKS, Parts, Policy, demanded
 from keyturn.rotation.serving import Served
 from keyturn.rotation.standing import moved
 from keyturn.stores.carried import CarriedStore
@@ -40,9 +40,6 @@ KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
 CREDENTIAL = "keyturn-vault-key"
 SELF_VAULT = "vault.self_created"
 """The record that pins Keyturn's own vault: its id, written once by `init`."""
-
-DEADLINE = 600.0
-"""Seconds after which a settle that still waits is a finding, unless the manifest says otherwise."""
 
 CLAIM = 60.0
 """Seconds for which a worker's claim holds, unless who assembles says otherwise."""
@@ -370,22 +367,7 @@ class Assembly:
         """What the manifest demands of this secret's rotations."""
         table = self.manifest.secret(secret)
         users = {name: self.manifest.consumers[name] for name in table.consumers}
-        return Policy(
-            window=minimum_overlap(
-                table.rotate.overlap,
-                [
-                    user.max_stale if user.reports else user.max_stale_on_outage or user.max_stale
-                    for user in users.values()
-                ],
-                [user.longest_run or 0.0 for user in users.values()],
-                getattr(getattr(table, "target", None), "connect_timeout", 0.0),
-            ),
-            deadline=table.rotate.deadline or DEADLINE,
-            claim=self._claim,
-            looks=self._looks,
-            on_reject=table.on_reject,
-            proof={name: user.proof for name, user in users.items()},
-        )
+        return demanded(table, users, claim=self._claim, looks=self._looks)
 
     def close(self) -> None:
         """Let go of what is open."""
