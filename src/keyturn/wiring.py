@@ -4,7 +4,6 @@ import os
 import pwd
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +23,7 @@ from keyturn.journal.record import SYSTEM, Event, Journal
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.manifest.kinds.local import Options as Local
 from keyturn.manifest.model import Manifest
+from keyturn.manifest.state import State, state_of
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.copying import carried
 from keyturn.rotation.engine import Engine, available
@@ -36,63 +36,13 @@ from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
 
-KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
-CREDENTIAL = "keyturn-vault-key"
+__all__ = ["CLAIM", "SELF_VAULT", "Assembly", "Created", "State", "actor", "assemble", "create_state", "state_of"]
+
 SELF_VAULT = "vault.self_created"
 """The record that pins Keyturn's own vault: its id, written once by `init`."""
 
 CLAIM = 60.0
 """Seconds for which a worker's claim holds, unless who assembles says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where Keyturn keeps its own things."""
-
-    directory: Path
-    key_file: Path
-
-    @property
-    def journal(self) -> Path:
-        """What was decided and seen."""
-        return self.directory / "journal.db"
-
-    @property
-    def high_water(self) -> Path:
-        """What this host has seen of the journal."""
-        return self.directory / "high-water.json"
-
-    @property
-    def vault(self) -> Path:
-        """The embedded store."""
-        return self.directory / "vault.db"
-
-    @property
-    def self_vault(self) -> Path:
-        """Candidates in escrow, and Keyturn's own keys."""
-        return self.directory / "state-vault.db"
-
-    @property
-    def locks(self) -> Path:
-        """One file per secret."""
-        return self.directory / "locks"
-
-    @property
-    def looks(self) -> Path:
-        """When each target was looked at last."""
-        return self.directory / "looks.json"
-
-    def anchor(self, vault: Path) -> Path:
-        """What was last seen of a vault."""
-        return self.directory / f"{vault.stem}.anchor"
-
-
-def state_of(directory: Path, environ: Mapping[str, str] = os.environ) -> State:
-    """The state directory with the key file: from KEYTURN_VAULT_KEY_FILE, a systemd credential, or beside it."""
-    if environ.get(KEY_FILE):
-        return State(directory, Path(environ[KEY_FILE]))
-    given = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
-    return State(directory, given if given.exists() else directory / "vault.key")
 
 
 def actor() -> str:
