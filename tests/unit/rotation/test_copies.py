@@ -151,7 +151,7 @@ def test_a_kill_anywhere_leaves_copies_that_the_next_pass_completes(world: World
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("error", [Unavailable("away"), OutcomeUnknown("no answer")], ids=["away", "no answer"])
-def test_a_failed_copy_is_written_again(world: World, error: AdapterError, after: bool) -> None:  # noqa: FBT001
+def test_a_failed_copy_is_written_again(world: World, error: AdapterError, after: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Whether it had happened or not, it is there once at the end."""
     world.once("copy:postgres-password", lambda: world.store.fail("derive", error, after=after))
     assert world.bench.rotate().status == "closed"
