@@ -46,14 +46,20 @@ def findings(facts: TargetLook) -> tuple[Finding, ...]:
 
 def agreement_findings(facts: Agreement) -> tuple[Finding, ...]:
     """Where store or target are not as the journal decided."""
-    return (*_store(facts), *_probe(facts), *_idle(facts), *_repaired(facts))
+    return (*store_findings(facts.secret, facts.decided, facts.stored), *target_findings(facts))
 
 
-def _store(facts: Agreement) -> tuple[Finding, ...]:
-    if facts.stored == facts.decided:
+def target_findings(facts: Agreement) -> tuple[Finding, ...]:
+    """Where the target alone is not."""
+    return (*_probe(facts), *_idle(facts), *_repaired(facts))
+
+
+def store_findings(secret: str, decided: str | None, stored: str | None) -> tuple[Finding, ...]:
+    """Where the store alone is not: both are version ids, None for none."""
+    if stored == decided:
         return ()
-    message = f"the store's current version is {facts.stored or 'none'}, the journal decided {facts.decided or 'none'}"
-    return (Finding("store-differs", facts.secret, Severity.CRITICAL, message, f"keyturn history {facts.secret}"),)
+    message = f"the store's current version is {stored or 'none'}, the journal decided {decided or 'none'}"
+    return (Finding("store-differs", secret, Severity.CRITICAL, message, f"keyturn history {secret}"),)
 
 
 def _probe(facts: Agreement) -> tuple[Finding, ...]:

@@ -1,8 +1,22 @@
 """`keyturn doctor`: is everything as a rotation needs it."""
 
+from dataclasses import asdict
+
 import typer
 
-from keyturn.checks import clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets
+from keyturn.checks import (
+    clock,
+    consumers,
+    declared,
+    journal,
+    places,
+    plain,
+    rotations,
+    slots,
+    stores,
+    targets,
+    versions,
+)
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.gather import Facts, gather
 from keyturn.cli.opening import opened
@@ -24,10 +38,20 @@ def command(context: typer.Context, *, as_json: Json = False) -> None:
         looked = f"{len(facts.places)} places, {len(facts.stores)} stores, {len(facts.targets)} targets, "
         looked += f"{len(facts.consumers)} uses by consumers, journal {facts.chains.verdict or 'not read'}"
         line = f"looked at {looked}: {failing} findings fail" if failing else f"looked at {looked}: all as it should be"
-        data = {"journal": facts.chains.verdict or None, "failing": failing}
-        return Answer(data, (line,), findings=found, judged=True)
+        data = {
+            "journal": facts.chains.verdict or None,
+            "failing": failing,
+            "asked": facts.asked and asdict(facts.asked),
+        }
+        return Answer(data, (line, *_asked(facts)), findings=found, judged=True)
 
     answering("doctor", as_json, work)
+
+
+def _asked(facts: Facts) -> tuple[str, ...]:
+    if facts.asked is None:
+        return ()
+    return (f"asked {facts.asked.requests} requests for {facts.asked.secrets} secrets",)
 
 
 def judged(facts: Facts) -> tuple[Finding, ...]:
@@ -40,8 +64,9 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *journal.findings(facts.chains),
         *clock.findings(facts.clock_step),
         *(finding for look in facts.stores for finding in stores.findings(look)),
+        *(finding for look in facts.holdings for finding in versions.findings(look)),
         *(finding for look in facts.targets for finding in targets.findings(look)),
-        *(finding for look in facts.agreements for finding in targets.agreement_findings(look)),
+        *(finding for look in facts.agreements for finding in targets.target_findings(look)),
         *(finding for look in facts.consumers for finding in consumers.findings(look)),
         *(finding for look in facts.standings for finding in rotations.findings(look)),
         *declared.findings(facts.missing),

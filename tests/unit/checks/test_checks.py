@@ -18,10 +18,11 @@ from keyturn.checks import (
     slots,
     stores,
     targets,
+    versions,
 )
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
-from keyturn.core.errors import Corrupt, Denied, Unavailable
+from keyturn.core.errors import Corrupt, Denied, Disabled, Unavailable
 from keyturn.core.finding import Finding, Severity
 from keyturn.core.rotator import Answer, Probe, SlotLook
 
@@ -35,6 +36,7 @@ OUTSIDE = checkpoints.Place("/mnt/audit/clo", declared=True, newest=3)
 BOTH = {"main": {"host": "key-file", "paper": "recovery"}}
 WAYS = slots.Ways("/s/vault.key", key_file_stands=True, vaults=BOTH)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
+HELD = versions.Holding("smtp", "v2", "v2")
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
 
@@ -85,6 +87,11 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("current-refused", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.REFUSED)))),
     ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
     ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
+    ("store-differs", versions.findings(replace(HELD, stored="v9"))),
+    ("store-differs", versions.findings(replace(HELD, stored=None))),
+    ("store-refused", versions.findings(replace(HELD, failure=SHUT))),
+    ("newest-disabled", versions.findings(replace(HELD, stored=None, failure=Disabled("off", "enable it")))),
+    ("value-not-taken-in", versions.findings(replace(HELD, decided=None, stored=None, waiting=True))),
     ("repaired", targets.agreement_findings(replace(AGREED, repaired=("it was late",)))),
     ("consumer-unreadable", consumers.findings(replace(LOOK, failure=AWAY))),
     ("consumer-incomplete", consumers.findings(replace(LOOK, observation=Observation((ONE,), 2, complete=False)))),
@@ -105,7 +112,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (checkpoints, clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets)
+MODULES = (checkpoints, clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets, versions)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -135,6 +142,10 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not stores.findings(stores.StoreLook("main", None))
     assert not targets.findings(targets.TargetLook("database", "verify-full", None))
     assert not targets.agreement_findings(AGREED)
+    assert not versions.findings(HELD)
+    assert not versions.findings(replace(HELD, decided=None, stored=None))
+    assert not versions.findings(replace(HELD, stored="v3", moving=True))
+    assert not versions.findings(replace(HELD, decided=None, stored=None, moving=True, waiting=True))
     assert not consumers.findings(LOOK)
     assert not rotations.findings(STANDING)
 

@@ -65,6 +65,10 @@ class Currents(Mapping[str, str]):
         self._told[kept] = found
         return found
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a reader gets something under that name; nothing is looked up for it."""
+        return isinstance(name, str) and name.casefold() in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._told)
 
@@ -91,6 +95,11 @@ class AzureKeyVault:
         self._vault = vault
         self._looks = looks
         self._pause = pause
+
+    @property
+    def asked(self) -> int:
+        """How many requests have left for the vault so far."""
+        return self._vault.asked
 
     def read(self, name: str, version: str) -> Bundle:
         """The content of exactly that version. Raises NotFound, Disabled, Corrupt, Unsupported."""

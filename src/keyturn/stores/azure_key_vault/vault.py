@@ -54,6 +54,9 @@ class KeyVault:
         verify_challenge_resource: off for test servers only.
         timeout: seconds for one request, to connect and between two pieces of the answer.
         patience: seconds that a read waits at most before it is repeated.
+
+    Attributes:
+        asked: how many requests have left so far.
     """
 
     def __init__(  # noqa: PLR0913 - one vault and how it is reached, all but two by name
@@ -70,6 +73,7 @@ class KeyVault:
         self.url = url.rstrip("/")
         self._identity = credential.kind
         self._sending = threading.local()
+        self.asked = 0
         self._client = SecretClient(
             self.url,
             credential,
@@ -135,6 +139,7 @@ class KeyVault:
 
     def _leaves(self, request: PipelineRequest[Any]) -> None:
         """Hears each request when its token is on it; the first to a vault goes without content, for a challenge."""
+        self.asked += 1
         self._sending.sent = bool(request.http_request.content)
 
     def _ask(self, call: Callable[[], _T], doing: str, entry: str = "") -> _T:
