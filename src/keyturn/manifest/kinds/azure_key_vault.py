@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from keyturn.manifest.kinds.azure_identity import Identity, identity_secret
 from keyturn.manifest.problems import Flaw
-from keyturn.manifest.shapes import AbsolutePath, HttpsUrl, PositiveDuration
+from keyturn.manifest.shapes import AbsolutePath, Guid, HttpsUrl, PositiveDuration
 from keyturn.manifest.store import StoreTable
 
 
@@ -19,6 +19,8 @@ class Options(StoreTable):
     """The vault; one per environment."""
     identity: Identity
     """How Keyturn signs in."""
+    tenant: Guid | None = None
+    """Pins the directory that the vault is of: a vault of another one gets no token."""
     ca_file: AbsolutePath | None = None
     """Authorities, for vaults that are not Azure's."""
     authority: HttpsUrl | None = None

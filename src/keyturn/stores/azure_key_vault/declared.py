@@ -8,6 +8,7 @@ try:
     from keyturn.stores.azure_key_vault.identity import sign_in
     from keyturn.stores.azure_key_vault.store import AzureKeyVault
     from keyturn.stores.azure_key_vault.vault import KeyVault
+    from keyturn.stores.azure_key_vault.whose import Whose
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] != "azure":
         raise
@@ -29,8 +30,9 @@ def declared(options: Options, around: Surroundings) -> AzureKeyVault:
     vault = KeyVault(
         options.url,
         credential,
+        tenant=options.tenant,
         ca_file=ca_file,
         verify_challenge_resource=options.verify_challenge_resource,
         timeout=options.timeout,
     )
-    return AzureKeyVault(vault)
+    return AzureKeyVault(vault, whose=Whose(around.service, around.environment))

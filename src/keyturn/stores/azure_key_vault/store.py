@@ -15,6 +15,7 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
 from keyturn.stores.azure_key_vault.entries import (
     Copy,
+    Entry,
     copies_of,
     copy_of,
     mark_of,
@@ -26,6 +27,8 @@ from keyturn.stores.azure_key_vault.entries import (
 )
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
 from keyturn.stores.azure_key_vault.vault import KeyVault
+from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
+from keyturn.stores.azure_key_vault.whose import check_name as check_whose
 
 MAX_BYTES = 25 * 1024
 """Azure's limit of a value is 25 KB (learn.microsoft.com/azure/key-vault/general/service-limits); a bundle is ASCII."""
@@ -81,6 +84,7 @@ class AzureKeyVault:
 
     Args:
         vault: its requests.
+        whose: the service and environment whose vault it must be; None lets every one pass.
         looks: seconds before each look after a write that was not answered.
         pause: waits so many seconds.
     """
@@ -90,9 +94,16 @@ class AzureKeyVault:
     max_bytes = MAX_BYTES
 
     def __init__(
-        self, vault: KeyVault, *, looks: tuple[float, ...] = LOOKS, pause: Callable[[float], None] = time.sleep
+        self,
+        vault: KeyVault,
+        *,
+        whose: Whose | None = None,
+        looks: tuple[float, ...] = LOOKS,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
+        self._whose = whose
+        self._shown_ours = whose is None
         self._looks = looks
         self._pause = pause
 
@@ -143,8 +154,9 @@ class AzureKeyVault:
             if any(copy.mark != mark for copy in known):
                 raise Conflict(f"attempt {attempt} of {name!r} holds another content")
             return attempt
+        self._check_vault(held.copies)
         text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
-        tags = tags_of(name, attempt, next_seq(held.copies), mark)
+        tags = {**tags_of(name, attempt, next_seq(held.copies), mark), **self._tag()}
         self._write(
             lambda: self._vault.put(sibling(name), text, tags),
             lambda: bool(self._held(name).of(attempt)),
@@ -171,11 +183,12 @@ class AzureKeyVault:
         copy = self._usable(name, attempt, held.of(attempt))
         if current != expect_current:
             raise Conflict(f"{name!r} has another current version than the one that was expected")
+        self._check_vault(held.copies)
         text = self._vault.content(copy.entry.secret, copy.entry.id)
         if not copy.foreign:
             opened(text, copy, name)
         self._write(
-            lambda: self._vault.put(name, text, tags_again(copy, name)),
+            lambda: self._vault.put(name, text, {**tags_again(copy, name), **self._tag()}),
             lambda: any(one.version == attempt for one in self._since(name, held)),
         )
         self._check_alone(name, held, attempt)
@@ -196,13 +209,14 @@ class AzureKeyVault:
         newest = self._newest(name, held) if any(not is_sibling(copy.entry.secret) for copy in copies) else None
         if newest in {copy.entry.id for copy in copies}:
             raise Conflict(f"version {version} is the current one of {name!r}")
+        self._check_vault(held.copies)
         self._disable_all(name, tuple(copy for copy in copies if copy.entry.enabled))
         return True
 
     def names(self) -> tuple[str, ...]:
         """All names that hold a version, sorted; not those of certificates, nor any that Keyturn cannot hold."""
         found: dict[str, str] = {}
-        for entry in sorted(self._vault.latest(), key=lambda entry: is_sibling(entry.secret)):
+        for entry in sorted(self._all(), key=lambda entry: is_sibling(entry.secret)):
             if not entry.managed and is_name(owner(entry.secret)):
                 found.setdefault(owner(entry.secret).casefold(), owner(entry.secret))
         return tuple(sorted(found.values()))
@@ -213,7 +227,7 @@ class AzureKeyVault:
         A name whose newest version is disabled is left out, since no reader gets anything: `current` says why.
         """
         told: dict[str, str | None] = {}
-        for entry in self._vault.latest():
+        for entry in self._all():
             name = entry.secret
             if entry.enabled and not entry.managed and is_name(name):
                 copy = copy_of(entry, name)
@@ -231,13 +245,42 @@ class AzureKeyVault:
                 " --enabled true); to lock a leaked value out, write a new one first, then disable the old by its id",
             )
         else:
-            return (copy_of(found[0], name), found[1]) if found else None
+            return (self._ours(copy_of(found[0], name)), found[1]) if found else None
         raise failure
+
+    def _ours(self, *copies: Copy) -> Copy:
+        """The first of them. Raises Denied where one belongs to somebody else."""
+        if self._whose is not None:
+            check_whose(copies, self._whose, self._vault.url)
+        return copies[0]
+
+    def _all(self) -> tuple[Entry, ...]:
+        """The newest version of every entry, without those of other services. Raises Denied."""
+        entries = self._vault.latest()
+        if self._whose is None:
+            return entries
+        kept = of_ours(entries, self._whose, self._vault.url)
+        self._shown_ours = True
+        return kept
+
+    def _check_vault(self, copies: tuple[Copy, ...]) -> None:
+        """Before something is written: nothing in the vault is another environment's. Raises Denied, AdapterError.
+
+        A copy of ours under that name shows it; where there is none, the whole list is looked at, once for each handle.
+        """
+        if not self._shown_ours and not (self._whose and marks(copies, self._whose)):
+            self._all()
+
+    def _tag(self) -> dict[str, str]:
+        return self._whose.tag if self._whose else {}
 
     def _held(self, name: str) -> Held:
         main = self._vault.versions(name)
         waiting = self._vault.versions(sibling(name))
-        return Held(copies_of((*main, *waiting), name), frozenset(entry.id for entry in main))
+        copies = copies_of((*main, *waiting), name)
+        if copies:
+            self._ours(*copies)
+        return Held(copies, frozenset(entry.id for entry in main))
 
     def _newest(self, name: str, held: Held) -> str | None:
         """Azure's id of the newest version; without reading a value where there is but one."""

@@ -18,6 +18,7 @@ from keyturn.stores.azure_key_vault import redaction
 from keyturn.stores.azure_key_vault.entries import Entry
 from keyturn.stores.azure_key_vault.errors import Request, told
 from keyturn.stores.azure_key_vault.identity import SignIn
+from keyturn.stores.azure_key_vault.tenant import TenantPin
 
 CONTENT_TYPE = "application/vnd.keyturn.bundle+json"
 READ_TRIES = 2
@@ -50,6 +51,7 @@ class KeyVault:
     Args:
         url: of the vault.
         credential: how to sign in.
+        tenant: the one that the vault must be of; None lets every one pass.
         ca_file: authorities that may vouch for the vault, if not the system's.
         verify_challenge_resource: off for test servers only.
         timeout: seconds for one request, to connect and between two pieces of the answer.
@@ -64,6 +66,7 @@ class KeyVault:
         url: str,
         credential: SignIn,
         *,
+        tenant: str | None = None,
         ca_file: str | None = None,
         verify_challenge_resource: bool = True,
         timeout: float = 10.0,
@@ -74,9 +77,10 @@ class KeyVault:
         self._identity = credential.kind
         self._sending = threading.local()
         self.asked = 0
+        self._pin = TenantPin(credential, self.url, tenant)
         self._client = SecretClient(
             self.url,
-            credential,
+            self._pin,
             verify_challenge_resource=verify_challenge_resource,
             connection_verify=ca_file or True,
             connection_timeout=timeout,
@@ -86,6 +90,11 @@ class KeyVault:
             raw_request_hook=self._leaves,
             **_QUIET,
         )
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the vault named last; None before it was asked."""
+        return self._pin.named
 
     def newest(self, entry: str) -> tuple[Entry, SecretValue] | None:
         """What an ordinary reader gets, None where there is nothing. Raises Disabled."""
