@@ -41,6 +41,8 @@ PATIENCE = 10.0
 
 SHORTEST_PATIENCE, LONGEST_PATIENCE = 1.0, 3600.0
 OFFICER = "Key Vault Secrets Officer"
+FIREWALL = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
+"""Inner codes of a 403 that says nothing of rights: this host may not even ask."""
 
 SIGN_IN = {
     "managed": "give this machine the managed identity that the manifest names",
@@ -142,7 +144,7 @@ def _forbidden(refusal: Refusal, request: Request) -> AdapterError:
             f"cannot {request.what}: that version is disabled",
             f"az keyvault secret set-attributes --id {request.vault}/secrets/{request.entry}/<version> --enabled true",
         )
-    if refusal.inner in {"ForbiddenByFirewall", "ForbiddenByConnection"}:
+    if refusal.inner in FIREWALL:
         return Denied(f"cannot {request.what}: its firewall turns this host away", "let this host's address through")
     return Denied(
         f"cannot {request.what}: this identity may not",

@@ -6,13 +6,15 @@ itself; retiring disables every copy by its own id. Nothing is ever deleted: tha
 
 import codecs
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
+from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
+from keyturn.stores.azure_key_vault.currents import Currents
 from keyturn.stores.azure_key_vault.entries import (
     Copy,
     Entry,
@@ -26,6 +28,7 @@ from keyturn.stores.azure_key_vault.entries import (
     versions_of,
 )
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
+from keyturn.stores.azure_key_vault.rights import NOBODY, Mend, rights
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
 from keyturn.stores.azure_key_vault.whose import check_name as check_whose
@@ -48,43 +51,13 @@ class Held(NamedTuple):
         return tuple(copy for copy in self.copies if copy.version == version)
 
 
-class Currents(Mapping[str, str]):
-    """Current versions by name, found without regard to case.
-
-    The list of a vault names no version ids, so one that Keyturn did not write is looked up when somebody asks for it:
-    a vault full of other people's secrets costs nothing.
-    """
-
-    def __init__(self, told: Mapping[str, str | None], look: Callable[[str], str | None]) -> None:
-        self._names = {name.casefold(): name for name in told}
-        self._told = dict(told)
-        self._look = look
-
-    def __getitem__(self, name: str) -> str:
-        kept = self._names[name.casefold()]
-        found = self._told[kept] or self._look(kept)
-        if found is None:
-            raise KeyError(name)
-        self._told[kept] = found
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        """Whether a reader gets something under that name; nothing is looked up for it."""
-        return isinstance(name, str) and name.casefold() in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._told)
-
-    def __len__(self) -> int:
-        return len(self._told)
-
-
 class AzureKeyVault:
     """A store in Azure Key Vault (docs/stores/azure-key-vault.md).
 
     Args:
         vault: its requests.
         whose: the service and environment whose vault it must be; None lets every one pass.
+        mend: how a missing right is granted.
         looks: seconds before each look after a write that was not answered.
         pause: waits so many seconds.
     """
@@ -98,11 +71,13 @@ class AzureKeyVault:
         vault: KeyVault,
         *,
         whose: Whose | None = None,
+        mend: Mend = NOBODY,
         looks: tuple[float, ...] = LOOKS,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
         self._whose = whose
+        self._mend = mend
         self._shown_ours = whose is None
         self._looks = looks
         self._pause = pause
@@ -233,6 +208,10 @@ class AzureKeyVault:
                 copy = copy_of(entry, name)
                 told[name] = copy.version if copy.version != FOREIGN else None
         return Currents(told, self._look_up)
+
+    def rights(self, names: Collection[str]) -> tuple[Right, ...]:
+        """What this identity may do with these names: six requests for each, and none changes anything."""
+        return rights(self._vault.said, names, self._mend)
 
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""

@@ -7,17 +7,20 @@ The SDK keeps what a vault asks of tokens in one dictionary for the whole proces
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import RetryPolicy
+from azure.core.rest import HttpRequest
 from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
 
 from keyturn.core.errors import NotFound
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault import redaction
 from keyturn.stores.azure_key_vault.entries import Entry
-from keyturn.stores.azure_key_vault.errors import Request, told
+from keyturn.stores.azure_key_vault.errors import Refusal, Request, refusal_of, told
 from keyturn.stores.azure_key_vault.identity import SignIn
+from keyturn.stores.azure_key_vault.rights import Method
 from keyturn.stores.azure_key_vault.tenant import TenantPin
 
 CONTENT_TYPE = "application/vnd.keyturn.bundle+json"
@@ -139,6 +142,16 @@ class KeyVault:
             "disable a version of",
             entry,
         )
+
+    def said(self, method: Method, entry: str, version: str) -> Refusal:
+        """What is said to a request that cannot be carried out, sent at most once: `stores.azure_key_vault.rights`.
+
+        Its body is an object without anything in it. Raises AdapterError where no answer came.
+        """
+        content: dict[str, str] | None = None if method == "GET" else {}
+        asked = HttpRequest(method, f"/secrets/{quote(entry)}/{version}".rstrip("/"), json=content)
+        answer = self._ask(lambda: self._client.send_request(asked, **_ONCE), "ask for rights at", entry)
+        return refusal_of(answer.status_code, answer.text())
 
     def _read(self, entry: str, version: str) -> tuple[Entry, SecretValue] | None:
         try:
