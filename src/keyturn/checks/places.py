@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from keyturn.core.finding import Finding, Severity
 
-REASONS = ("place-missing", "place-open", "place-foreign", "place-unreadable", "key-beside-vault")
+REASONS = ("place-missing", "place-open", "place-foreign", "place-unreadable", "space-short", "key-beside-vault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,31 @@ class Key:
 
     path: str
     beside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How many bytes are free for us where something is written, and how many should be."""
+
+    path: str
+    what: str
+    free: int
+    wanted: int
+
+
+def space_findings(facts: tuple[Space, ...]) -> tuple[Finding, ...]:
+    """A full disk keeps a rotation from recording what it did, so it stands still before it has begun."""
+    return tuple(
+        Finding(
+            "space-short",
+            space.path,
+            Severity.WARNING,
+            f"{space.what} has {space.free // 1024} KiB free, {space.wanted // 1024} KiB should be",
+            f"df {space.path}, and make room",
+        )
+        for space in facts
+        if space.free < space.wanted
+    )
 
 
 def findings(facts: tuple[Place, ...]) -> tuple[Finding, ...]:

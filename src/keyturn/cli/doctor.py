@@ -11,6 +11,7 @@ from keyturn.checks import (
     journal,
     places,
     plain,
+    rights,
     rotations,
     slots,
     stores,
@@ -58,6 +59,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
     """All findings, in the order in which one would mend them."""
     return (
         *places.findings(facts.places),
+        *places.space_findings(facts.spaces),
         *places.key_findings(facts.key),
         *plain.findings(facts.plain),
         *slots.findings(facts.ways),
@@ -67,6 +69,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *(finding for look in facts.holdings for finding in versions.findings(look)),
         *(finding for look in facts.targets for finding in targets.findings(look)),
         *(finding for look in facts.agreements for finding in targets.target_findings(look)),
+        *(finding for look in facts.rights for finding in rights.findings(look)),
         *(finding for look in facts.consumers for finding in consumers.findings(look)),
         *(finding for look in facts.standings for finding in rotations.findings(look)),
         *declared.findings(facts.missing),

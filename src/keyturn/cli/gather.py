@@ -10,13 +10,15 @@ from typing import Any
 
 from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.journal import Chains
-from keyturn.checks.places import Key, Place
+from keyturn.checks.places import Key, Place, Space
 from keyturn.checks.plain import Plain
+from keyturn.checks.rights import RightsLook
 from keyturn.checks.rotations import Standing
 from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.checks.versions import Holding
+from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, stocks
 from keyturn.cli.plain_places import plain, visible
 from keyturn.cli.rotate import able_to_rotate
@@ -53,6 +55,8 @@ class Facts:
     clock_step: float | None
     ways: Ways
     plain: tuple[Plain, ...] = ()
+    rights: tuple[RightsLook, ...] = ()
+    spaces: tuple[Space, ...] = ()
     asked: Asked | None = None
 
 
@@ -64,7 +68,7 @@ def gather(assembly: Assembly) -> Facts:
     rows = known or {}
     stocked = stocks(assembly)
     holding = tuple(holdings(assembly, stocked, known)) if known is not None else ()
-    able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
+    able = tuple(name for name in manifest.secrets if able_to_rotate(manifest, name))
     looks = [_secret(assembly, name, rows.get(name, NEVER)) for name in able]
     now = assembly.clock.now()
     return Facts(
@@ -83,6 +87,12 @@ def gather(assembly: Assembly) -> Facts:
         clock_step=_clock_step(assembly, now),
         ways=seen(assembly),
         plain=tuple(plain(manifest)),
+        rights=(
+            *directory_rights(assembly),
+            *store_rights(assembly, stocked, able, rows),
+            *(look.rights for look in looks if look.rights is not None),
+        ),
+        spaces=tuple(spaces(assembly)),
         asked=asked(assembly, stocked),
     )
 
@@ -156,6 +166,7 @@ class _Looks:
     target: TargetLook
     agreement: Agreement | None
     consumers: tuple[ConsumerLook, ...]
+    rights: RightsLook | None
 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any]) -> _Looks:
@@ -166,7 +177,9 @@ def _secret(assembly: Assembly, name: str, row: Mapping[str, Any]) -> _Looks:
         return assembly.store(name).read(assembly.store_name(name), version)
 
     target, agreement = _target(assembly, name, row, bundle)
-    return _Looks(target, agreement, tuple(_consumers(assembly, name, row, bundle)))
+    # a target that cannot be asked is one finding, not two
+    rights = target_rights(assembly, name) if target.failure is None else None
+    return _Looks(target, agreement, tuple(_consumers(assembly, name, row, bundle)), rights)
 
 
 def _target(

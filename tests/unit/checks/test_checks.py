@@ -14,6 +14,7 @@ from keyturn.checks import (
     journal,
     places,
     plain,
+    rights,
     rotations,
     slots,
     stores,
@@ -24,6 +25,7 @@ from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Disabled, Unavailable
 from keyturn.core.finding import Finding, Severity
+from keyturn.core.rights import Leave, Right
 from keyturn.core.rotator import Answer, Probe, SlotLook
 
 AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
@@ -37,6 +39,8 @@ BOTH = {"main": {"host": "key-file", "paper": "recovery"}}
 WAYS = slots.Ways("/s/vault.key", key_file_stands=True, vaults=BOTH)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
 HELD = versions.Holding("smtp", "v2", "v2")
+RIGHT = Right("write to it", Leave.DENIED, "grant it")
+ROOM = places.Space("/s", "the directory", free=2**30, wanted=2**20)
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
 
@@ -68,6 +72,11 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("place-open", places.findings((replace(PLACE, mode=0o640),))),
     ("place-foreign", places.findings((replace(PLACE, owner=7),))),
     ("place-unreadable", places.findings((replace(PLACE, failure="no"),))),
+    ("space-short", places.space_findings((replace(ROOM, free=5),))),
+    ("right-missing", rights.findings(rights.RightsLook("main", (RIGHT,)))),
+    ("right-missing", rights.findings(rights.RightsLook("main", (replace(RIGHT, needed=False),)))),
+    ("right-unknown", rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.UNKNOWN),)))),
+    ("right-unknown", rights.findings(rights.RightsLook("main", failure=AWAY))),
     ("key-beside-vault", places.key_findings(places.Key("/s/vault.key", beside=True))),
     ("slots-attended", slots.findings(replace(WAYS, key_file_stands=False, vaults=None))),
     ("slots-no-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file"}}))),
@@ -112,7 +121,21 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (checkpoints, clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets, versions)
+MODULES = (
+    checkpoints,
+    clock,
+    consumers,
+    declared,
+    journal,
+    places,
+    plain,
+    rights,
+    rotations,
+    slots,
+    stores,
+    targets,
+    versions,
+)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -142,6 +165,8 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not stores.findings(stores.StoreLook("main", None))
     assert not targets.findings(targets.TargetLook("database", "verify-full", None))
     assert not targets.agreement_findings(AGREED)
+    assert not places.space_findings((ROOM,))
+    assert not rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.GRANTED),)))
     assert not versions.findings(HELD)
     assert not versions.findings(replace(HELD, decided=None, stored=None))
     assert not versions.findings(replace(HELD, stored="v3", moving=True))
@@ -171,6 +196,7 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
         "place-unreadable",
         "store-unreachable",
         "target-unreachable",
+        "right-unknown",
         "consumer-unreadable",
     }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)

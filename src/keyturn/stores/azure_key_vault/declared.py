@@ -6,6 +6,7 @@ from keyturn.manifest.surroundings import Surroundings
 
 try:
     from keyturn.stores.azure_key_vault.identity import sign_in
+    from keyturn.stores.azure_key_vault.rights import Mend
     from keyturn.stores.azure_key_vault.store import AzureKeyVault
     from keyturn.stores.azure_key_vault.vault import KeyVault
     from keyturn.stores.azure_key_vault.whose import Whose
@@ -35,4 +36,5 @@ def declared(options: Options, around: Surroundings) -> AzureKeyVault:
         verify_challenge_resource=options.verify_challenge_resource,
         timeout=options.timeout,
     )
-    return AzureKeyVault(vault, whose=Whose(around.service, around.environment))
+    mend = Mend(getattr(options.identity, "client_id", None) or "", options.resource_id or "")
+    return AzureKeyVault(vault, whose=Whose(around.service, around.environment), mend=mend)
