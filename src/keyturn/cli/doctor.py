@@ -5,12 +5,14 @@ from dataclasses import asdict
 import typer
 
 from keyturn.checks import (
+    checkpoints,
     clock,
     consumers,
     declared,
     journal,
     places,
     plain,
+    protection,
     rights,
     rotations,
     slots,
@@ -64,8 +66,10 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *plain.findings(facts.plain),
         *slots.findings(facts.ways),
         *journal.findings(facts.chains),
+        *(checkpoints.home_findings(facts.home) if facts.home else ()),
         *clock.findings(facts.clock_step),
         *(finding for look in facts.stores for finding in stores.findings(look)),
+        *(finding for look in facts.protections for finding in protection.findings(look)),
         *(finding for look in facts.holdings for finding in versions.findings(look)),
         *(finding for look in facts.targets for finding in targets.findings(look)),
         *(finding for look in facts.agreements for finding in targets.target_findings(look)),

@@ -8,10 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from keyturn.checks.checkpoints import Home
 from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.journal import Chains
 from keyturn.checks.places import Key, Place, Space
 from keyturn.checks.plain import Plain
+from keyturn.checks.protection import ProtectionLook
 from keyturn.checks.rights import RightsLook
 from keyturn.checks.rotations import Standing
 from keyturn.checks.slots import Ways
@@ -19,9 +21,10 @@ from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.checks.versions import Holding
 from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
-from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, stocks
+from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
+from keyturn.cli.outside import home
 from keyturn.cli.plain_places import plain, visible
-from keyturn.cli.rotate import able_to_rotate
+from keyturn.cli.rotate import PRODUCTION, able_to_rotate
 from keyturn.cli.rows import NEVER, standing
 from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
@@ -57,6 +60,8 @@ class Facts:
     plain: tuple[Plain, ...] = ()
     rights: tuple[RightsLook, ...] = ()
     spaces: tuple[Space, ...] = ()
+    protections: tuple[ProtectionLook, ...] = ()
+    home: Home | None = None
     asked: Asked | None = None
 
 
@@ -74,7 +79,7 @@ def gather(assembly: Assembly) -> Facts:
     return Facts(
         missing=manifest.unavailable(),
         places=tuple(_places(assembly)),
-        key=Key(str(state.key_file), beside=state.key_file.parent == state.directory),
+        key=key_of(state),
         chains=chains,
         stores=(_own_vault(assembly), *(stock.look for stock in stocked.values())),
         holdings=holding,
@@ -85,7 +90,7 @@ def gather(assembly: Assembly) -> Facts:
             standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
         ),
         clock_step=_clock_step(assembly, now),
-        ways=seen(assembly),
+        ways=replace(seen(assembly), production=manifest.environment == PRODUCTION),
         plain=tuple(plain(manifest)),
         rights=(
             *directory_rights(assembly),
@@ -93,8 +98,17 @@ def gather(assembly: Assembly) -> Facts:
             *(look.rights for look in looks if look.rights is not None),
         ),
         spaces=tuple(spaces(assembly)),
+        protections=tuple(protections(stocked)),
+        home=home(manifest, production=manifest.environment == PRODUCTION),
         asked=asked(assembly, stocked),
     )
+
+
+def key_of(state: State) -> Key:
+    """Where the key file lies. What a service manager hands over may be sealed to this machine: that is not seen."""
+    beside = state.key_file.parent == state.directory
+    handed_over = os.environ.get("CREDENTIALS_DIRECTORY") == str(state.key_file.parent)
+    return Key(str(state.key_file), beside=beside, plain=not handed_over)
 
 
 def _chains(state: State) -> Chains:

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from keyturn.checks.protection import ProtectionLook
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.versions import Holding
 from keyturn.core.asking import Asking
 from keyturn.core.errors import KeyturnError
+from keyturn.core.protection import Protected
 from keyturn.core.store import Store
 from keyturn.wiring import Assembly
 
@@ -65,6 +67,14 @@ def _holding(stock: Stock, store: Store, name: str, entry: str, row: Mapping[str
     except KeyturnError as failure:
         return Holding(name, decided, moving=moving, failure=failure)
     return Holding(name, decided, stored, moving)
+
+
+def protections(stocked: Mapping[str, Stock]) -> Iterator[ProtectionLook]:
+    """How each store that can say so is kept."""
+    for name, stock in stocked.items():
+        store: object = stock.store
+        if isinstance(store, Protected):
+            yield ProtectionLook(name, store.protection())
 
 
 def asked(assembly: Assembly, stocked: Mapping[str, Stock]) -> Asked | None:

@@ -14,6 +14,7 @@ from keyturn.checks import (
     journal,
     places,
     plain,
+    protection,
     rights,
     rotations,
     slots,
@@ -25,6 +26,7 @@ from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Disabled, Unavailable
 from keyturn.core.finding import Finding, Severity
+from keyturn.core.protection import Protection
 from keyturn.core.rights import Leave, Right
 from keyturn.core.rotator import Answer, Probe, SlotLook
 
@@ -35,12 +37,13 @@ ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
 OUTSIDE = checkpoints.Place("/mnt/audit/clo", declared=True, newest=3)
-BOTH = {"main": {"host": "key-file", "paper": "recovery"}}
+BOTH = {"main": {"host": "key-file", "paper": "recovery", "alice": "passphrase"}}
 WAYS = slots.Ways("/s/vault.key", key_file_stands=True, vaults=BOTH)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
 HELD = versions.Holding("smtp", "v2", "v2")
 RIGHT = Right("write to it", Leave.DENIED, "grant it")
 ROOM = places.Space("/s", "the directory", free=2**30, wanted=2**20)
+KEPT = Protection("t", pinned=True, hardware=True, logged=True, declared=True)
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
 
@@ -80,7 +83,20 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("key-beside-vault", places.key_findings(places.Key("/s/vault.key", beside=True))),
     ("slots-attended", slots.findings(replace(WAYS, key_file_stands=False, vaults=None))),
     ("slots-no-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file"}}))),
-    ("slots-differ", slots.findings(replace(WAYS, vaults={**BOTH, "own": {"paper": "recovery"}}))),
+    ("slots-one-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}}))),
+    ("key-in-software", places.key_findings(places.Key("/k/vault.key", beside=False, plain=True))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((), production=True))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((False,), production=False))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((None, False), production=True))),
+    ("tenant-unpinned", protection.findings(protection.ProtectionLook("main", replace(KEPT, pinned=False)))),
+    ("keys-in-software", protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=False)))),
+    ("no-access-log", protection.findings(protection.ProtectionLook("main", replace(KEPT, logged=False)))),
+    ("protection-unseen", protection.findings(protection.ProtectionLook("main", replace(KEPT, unseen="no")))),
+    ("protection-unseen", protection.findings(protection.ProtectionLook("main", replace(KEPT, declared=False)))),
+    (
+        "slots-differ",
+        slots.findings(replace(WAYS, vaults={**BOTH, "own": {"paper": "recovery", "alice": "passphrase"}})),
+    ),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("database", "bob", rotatable=True),)))),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("smtp", "bob", rotatable=False),)))),
     ("not-available", declared.findings(("kind 'jwt'",))),
@@ -129,6 +145,7 @@ MODULES = (
     journal,
     places,
     plain,
+    protection,
     rights,
     rotations,
     slots,
@@ -167,6 +184,9 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not targets.agreement_findings(AGREED)
     assert not places.space_findings((ROOM,))
     assert not rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.GRANTED),)))
+    assert not checkpoints.home_findings(checkpoints.Home((False, True), production=True))
+    assert not protection.findings(protection.ProtectionLook("main", KEPT))
+    assert not protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=None, logged=None)))
     assert not versions.findings(HELD)
     assert not versions.findings(replace(HELD, decided=None, stored=None))
     assert not versions.findings(replace(HELD, stored="v3", moving=True))
@@ -197,9 +217,22 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
         "store-unreachable",
         "target-unreachable",
         "right-unknown",
+        "protection-unseen",
         "consumer-unreadable",
     }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
+
+
+def test_what_is_a_matter_of_taste_elsewhere_fails_in_production() -> None:
+    """One way back, and no checkpoint off this host: a note, and in production a warning."""
+    alone = replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}})
+    for production in (False, True):
+        found = (
+            *slots.findings(replace(alone, production=production)),
+            *checkpoints.home_findings(checkpoints.Home((), production=production)),
+        )
+        assert [one.fails for one in found] == [production, production]
+    assert not checkpoints.home_findings(checkpoints.Home((None,), production=True))[0].fails
 
 
 def test_every_reason_is_described_in_the_documentation() -> None:

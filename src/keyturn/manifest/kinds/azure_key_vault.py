@@ -42,6 +42,8 @@ class Options(StoreTable):
     """Authorities, for vaults that are not Azure's."""
     authority: HttpsUrl | None = None
     """Where tokens come from, if not the public cloud."""
+    resource_manager: HttpsUrl | None = None
+    """Where Azure tells of the vault, if not the public cloud."""
     verify_challenge_resource: bool = True
     """Off for test servers only."""
     timeout: PositiveDuration = 10.0

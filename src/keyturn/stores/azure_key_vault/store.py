@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
+from keyturn.core.protection import Protection
 from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
@@ -28,6 +29,8 @@ from keyturn.stores.azure_key_vault.entries import (
     versions_of,
 )
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
+from keyturn.stores.azure_key_vault.protection import protection
+from keyturn.stores.azure_key_vault.resource_manager import ResourceManager
 from keyturn.stores.azure_key_vault.rights import NOBODY, Mend, rights
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
@@ -58,6 +61,7 @@ class AzureKeyVault:
         vault: its requests.
         whose: the service and environment whose vault it must be; None lets every one pass.
         mend: how a missing right is granted.
+        manager: where the vault stands, None where that is not declared.
         looks: seconds before each look after a write that was not answered.
         pause: waits so many seconds.
     """
@@ -66,18 +70,19 @@ class AzureKeyVault:
     cas = False
     max_bytes = MAX_BYTES
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one vault and what is known of it, all but one by name
         self,
         vault: KeyVault,
         *,
         whose: Whose | None = None,
         mend: Mend = NOBODY,
+        manager: ResourceManager | None = None,
         looks: tuple[float, ...] = LOOKS,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
         self._whose = whose
-        self._mend = mend
+        self._mend, self._manager = mend, manager
         self._shown_ours = whose is None
         self._looks = looks
         self._pause = pause
@@ -212,6 +217,10 @@ class AzureKeyVault:
     def rights(self, names: Collection[str]) -> tuple[Right, ...]:
         """What this identity may do with these names: six requests for each, and none changes anything."""
         return rights(self._vault.said, names, self._mend)
+
+    def protection(self) -> Protection:
+        """Tenant, keys and log of the vault; what cannot be seen is said there."""
+        return protection(self._vault, self._manager)
 
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""

@@ -31,6 +31,11 @@ class TenantPin:
         self._credential, self._vault, self._tenant = credential, vault, tenant
         self.named: str | None = None
 
+    @property
+    def pinned(self) -> bool:
+        """Whether a tenant is pinned at all."""
+        return self._tenant is not None
+
     def token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """A fresh token. Raises Denied, AdapterError, or what the SDK raises."""
         self._check((options or {}).get("tenant_id"))

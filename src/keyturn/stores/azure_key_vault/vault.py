@@ -99,6 +99,11 @@ class KeyVault:
         """The tenant that the vault named last; None before it was asked."""
         return self._pin.named
 
+    @property
+    def pinned(self) -> bool:
+        """Whether only a vault of one tenant is taken for it."""
+        return self._pin.pinned
+
     def newest(self, entry: str) -> tuple[Entry, SecretValue] | None:
         """What an ordinary reader gets, None where there is nothing. Raises Disabled."""
         return self._read(entry, "")
