@@ -1,5 +1,8 @@
 """`doctor` over a Key Vault: what it asks, what it never asks, and what it says of secrets that nobody rotates."""
 
+import contextlib
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +10,31 @@ from typing import Any
 
 import pytest
 
+from keyturn.checks.rights import findings
+from keyturn.cli.gather_rights import directory_rights
+from keyturn.manifest import load
 from keyturn.testing.full_vault import install, outsider
 from keyturn.testing.key_vault import KeyVaultServer
+from keyturn.testing.key_vault_contents import Role
+from keyturn.testing.resource_manager import RESOURCE_ID, setting
+from keyturn.wiring import assemble
 from tests.cli.conftest import Keyturn
 
 MANY, PAGE = 1000, 25
+DIRECTORIES = """
+[secrets.shared]
+kind = "manual"
+store = "own"
+owner = "platform@example.com"
+purpose = "mail"
+consumers = ["api"]
+
+[consumers.api]
+kind = "application"
+bundle_dir = "{home}/bundle-home/bundle"
+status_dir = "{home}/status"
+expect = 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +66,14 @@ def few(server: KeyVaultServer, tmp_path: Path) -> Keyturn:
     return Keyturn(tmp_path, install(tmp_path, server, (server.client_id, server.client_secret), names))
 
 
+@pytest.fixture
+def settled(server: KeyVaultServer, tmp_path: Path) -> Keyturn:
+    """The same, with all that the table of the store may say."""
+    more = f'tenant = "{server.tenant_id}"\nresource_id = "{RESOURCE_ID}"\nresource_manager = "{server.url}"\n'
+    client = (server.client_id, server.client_secret)
+    return Keyturn(tmp_path, install(tmp_path, server, client, ("one", "two"), more=more))
+
+
 def _of_vault(server: KeyVaultServer) -> Counter[tuple[str, str]]:
     """What was asked of the vault itself, the challenges of a new process left out."""
     return Counter(
@@ -50,9 +81,9 @@ def _of_vault(server: KeyVaultServer) -> Counter[tuple[str, str]]:
     )
 
 
-def _found(keyturn: Keyturn) -> dict[str, dict[str, Any]]:
+def _found(keyturn: Keyturn, **more: str) -> dict[str, dict[str, Any]]:
     """The findings of doctor that fail, by their reason."""
-    document = keyturn.document("doctor", status=1)
+    document = keyturn.document("doctor", status=1, **more)
     return {one["reason"]: one for one in document["findings"] if one["severity"] != "info"}
 
 
@@ -128,3 +159,91 @@ def test_a_vault_that_is_away_is_one_finding_and_no_verdict_on_its_secrets(
     """UNKNOWN once, for the store."""
     server.down = True
     assert {(reason, one["subject"]) for reason, one in _found(few).items()} == {("store-unreachable", "main")}
+
+
+def test_a_right_that_the_first_write_will_need_is_missed_before_it(few: Keyturn, server: KeyVaultServer) -> None:
+    """Whoever only reads is told what a version of the secret that waits for one will need, and how it is given."""
+    _declare(few, "later")
+    assert set(_found(few)) == {"no-version"}
+    server.roles[server.client_id] = Role.READER
+    found = _found(few)
+    assert set(found) == {"no-version", "right-missing", "right-unknown"}
+    assert found["right-missing"]["subject"] == "main"
+    assert "/secrets/later" in found["right-missing"]["remedy"]
+    assert f"--assignee {server.client_id}" in found["right-missing"]["remedy"]
+
+
+def test_notes_say_what_the_table_of_the_store_leaves_open(few: Keyturn, server: KeyVaultServer) -> None:
+    """No tenant, no resource id: two notes that fail nothing, one with the tenant that the vault named."""
+    notes = {one["reason"]: one for one in few.document("doctor")["findings"]}
+    assert notes["tenant-unpinned"]["remedy"].startswith(f'tenant = "{server.tenant_id}"')
+    assert "resource_id in [stores.main]" in notes["protection-unseen"]["remedy"]
+    assert notes["slots-one-way-back"]["severity"] == "info"
+    assert notes["checkpoint-at-home"]["severity"] == "info"
+
+
+def test_log_and_keys_of_a_vault_are_seen_by_its_resource_id(settled: Keyturn, server: KeyVaultServer) -> None:
+    """Without a log it is a warning with the command; with one, and keys in hardware, there is nothing to say."""
+    found = _found(settled)
+    assert set(found) == {"no-access-log"}
+    assert f"--resource {RESOURCE_ID}" in found["no-access-log"]["remedy"]
+    server.resource.sku = "premium"
+    server.resource.settings = [setting({"category": "AuditEvent", "enabled": True})]
+    notes = {one["reason"] for one in settled.document("doctor")["findings"]}
+    assert not notes & {"tenant-unpinned", "protection-unseen", "keys-in-software", "no-access-log"}
+    server.resource.readers.clear()
+    assert _found(settled)["protection-unseen"]["severity"] == "unknown"
+
+
+def test_a_vault_of_another_tenant_is_refused_and_hears_no_token(settled: Keyturn, server: KeyVaultServer) -> None:
+    """Nothing but requests without a token reaches it."""
+    server.tenant_id = "00000000-1111-2222-3333-444444444444"
+    server.requests.clear()
+    found = _found(settled, LC_ALL="C.UTF-8")  # a process of its own, which was told no other tenant before
+    assert "is of tenant 00000000-1111-2222-3333-444444444444" in found["store-refused"]["message"]
+    assert {one.status for one in server.requests if one.path.startswith("/secrets")} == {401}
+
+
+def test_a_vault_of_another_environment_is_refused(few: Keyturn, server: KeyVaultServer) -> None:
+    """The manifest of one environment at the vault of another: one finding, which names both."""
+    with outsider(server, (server.client_id, server.client_secret)) as client:
+        tags = (client.get_secret("one").properties.tags or {}) | {"kt-env": "clo/production"}
+        client.set_secret("one", "x", tags=tags)
+    found = _found(few)
+    assert set(found) == {"store-refused"}
+    assert "belongs to clo/production, this manifest is that of clo/staging" in found["store-refused"]["message"]
+
+
+def test_a_directory_that_this_user_may_not_write_to_is_missed(few: Keyturn, tmp_path: Path) -> None:
+    """By the kernel's own word for the user who runs it; what a consumer's status needs is to be read."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-doctor-") as made:
+        home = Path(made)
+        home.chmod(0o711)
+        for name in ("bundle-home", "status"):
+            (home / name).mkdir(mode=0o700)
+        declared = DIRECTORIES.format(home=home)
+        assert few.manifest is not None
+        few.manifest.write_text(few.manifest.read_text() + declared)
+        if os.geteuid() != 0:
+            (home / "bundle-home").chmod(0o500)
+            (home / "status").chmod(0o300)
+        with nobody(tmp_path) if os.geteuid() == 0 else contextlib.nullcontext():
+            looks = tuple(directory_rights(assemble(load(few.manifest))))
+    found = {one.subject: one for look in looks for one in findings(look)}
+    assert found[str(home / "bundle-home")].reason == "right-missing"
+    assert "write to the directory around bundle_dir of api" in found[str(home / "bundle-home")].message
+    assert "read status_dir of api" in found[str(home / "status")].message
+    assert "setfacl -m u:" in found[str(home / "status")].remedy
+
+
+@contextlib.contextmanager
+def nobody(folder: Path) -> Iterator[None]:
+    """As the user `nobody`, who can go through the folders of the test and owns nothing."""
+    for path in (folder, *list(folder.parents)[:-2]):
+        path.chmod(path.stat().st_mode | 0o011)
+    (folder / "keyturn.toml").chmod(0o644)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
