@@ -23,14 +23,16 @@ from keyturn.checks import (
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.gather import Facts, gather
 from keyturn.cli.opening import opened
+from keyturn.core.errors import Disabled
 from keyturn.core.finding import Finding
 
 
 def command(context: typer.Context, *, as_json: Json = False) -> None:
     """Is everything as a rotation needs it; exits 1 if not.
 
-    Looks at files, journal, vaults, stores, targets and consumers, and changes nothing. What could
-    not be looked at is UNKNOWN, and counts as off. docs/findings.md describes every reason code.
+    Looks at files, journal, vaults, stores, targets and consumers, asks for every right that a
+    rotation will use, and changes nothing. What could not be looked at is UNKNOWN, and counts as
+    off. docs/findings.md describes every reason code.
     """
 
     def work() -> Answer:
@@ -57,6 +59,15 @@ def _asked(facts: Facts) -> tuple[str, ...]:
     return (f"asked {facts.asked.requests} requests for {facts.asked.secrets} secrets",)
 
 
+def _held(look: versions.Holding) -> tuple[Finding, ...]:
+    """One secret in its store, whatever its kind."""
+    if look.failure is not None and not isinstance(look.failure, Disabled):
+        return stores.findings(stores.StoreLook(look.secret, look.failure))
+    if look.failure is not None or look.decided is None:
+        return versions.findings(look)
+    return () if look.moving else targets.store_findings(look.secret, look.decided, look.stored)
+
+
 def judged(facts: Facts) -> tuple[Finding, ...]:
     """All findings, in the order in which one would mend them."""
     return (
@@ -70,7 +81,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *clock.findings(facts.clock_step),
         *(finding for look in facts.stores for finding in stores.findings(look)),
         *(finding for look in facts.protections for finding in protection.findings(look)),
-        *(finding for look in facts.holdings for finding in versions.findings(look)),
+        *(finding for look in facts.holdings for finding in _held(look)),
         *(finding for look in facts.targets for finding in targets.findings(look)),
         *(finding for look in facts.agreements for finding in targets.target_findings(look)),
         *(finding for look in facts.rights for finding in rights.findings(look)),

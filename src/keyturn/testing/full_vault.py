@@ -4,6 +4,7 @@ The vault is the double or the emulator; it is filled by the SDK with the bytes 
 written. No target and no consumer belongs to it.
 """
 
+import codecs
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def install(folder: Path, vault: Front, client: tuple[str, Bundle], names: Itera
         for name in names:
             bundle, attempt = Bundle({"value": f"of {name}"}), uuid7()
             tags = tags_of(name, attempt, 1, mark_of(bundle))
-            vault_client.set_secret(name, bundle.reveal().decode(), tags=tags)
+            vault_client.set_secret(name, codecs.decode(bundle.reveal(), "ascii"), tags=tags)
             made = {"rotation": "", "attempt": attempt, "version": attempt, "slot": ""}
             note(assembly.journal, name, Event("version.promoted", {**made, "was": None}))
     assembly.close()

@@ -112,9 +112,8 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("current-refused", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.REFUSED)))),
     ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
     ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
-    ("store-differs", versions.findings(replace(HELD, stored="v9"))),
-    ("store-differs", versions.findings(replace(HELD, stored=None))),
-    ("store-refused", versions.findings(replace(HELD, failure=SHUT))),
+    ("store-differs", targets.store_findings("smtp", "v2", "v9")),
+    ("store-differs", targets.store_findings("smtp", "v2", None)),
     ("newest-disabled", versions.findings(replace(HELD, stored=None, failure=Disabled("off", "enable it")))),
     ("value-not-taken-in", versions.findings(replace(HELD, decided=None, stored=None, waiting=True))),
     ("repaired", targets.agreement_findings(replace(AGREED, repaired=("it was late",)))),
@@ -189,7 +188,8 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=None, logged=None)))
     assert not versions.findings(HELD)
     assert not versions.findings(replace(HELD, decided=None, stored=None))
-    assert not versions.findings(replace(HELD, stored="v3", moving=True))
+    assert not targets.store_findings("smtp", "v2", "v2")
+    assert not targets.target_findings(replace(AGREED, stored="v9"))
     assert not versions.findings(replace(HELD, decided=None, stored=None, moving=True, waiting=True))
     assert not consumers.findings(LOOK)
     assert not rotations.findings(STANDING)

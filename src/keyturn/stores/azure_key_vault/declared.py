@@ -6,7 +6,7 @@ from keyturn.manifest.surroundings import Surroundings
 
 try:
     from keyturn.stores.azure_key_vault.identity import sign_in
-    from keyturn.stores.azure_key_vault.resource_manager import PUBLIC, ResourceManager
+    from keyturn.stores.azure_key_vault.resource_manager import PUBLIC, AzureResource
     from keyturn.stores.azure_key_vault.rights import Mend
     from keyturn.stores.azure_key_vault.store import AzureKeyVault
     from keyturn.stores.azure_key_vault.vault import KeyVault
@@ -41,6 +41,6 @@ def declared(options: Options, around: Surroundings) -> AzureKeyVault:
     manager = None
     if options.resource_id:
         url = options.resource_manager or PUBLIC
-        manager = ResourceManager(options.resource_id, credential, url=url, ca_file=ca_file, timeout=options.timeout)
+        manager = AzureResource(options.resource_id, credential, url=url, ca_file=ca_file, timeout=options.timeout)
     whose = Whose(around.service, around.environment)
     return AzureKeyVault(vault, whose=whose, mend=mend, manager=manager)

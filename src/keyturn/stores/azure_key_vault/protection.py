@@ -3,13 +3,13 @@
 import shlex
 
 from keyturn.core.protection import Protection
-from keyturn.stores.azure_key_vault.resource_manager import ResourceManager, Standing
+from keyturn.stores.azure_key_vault.resource_manager import AzureResource, Standing
 from keyturn.stores.azure_key_vault.vault import KeyVault
 
 _LOGS = shlex.quote('[{"category": "AuditEvent", "enabled": true}]')
 
 
-def protection(vault: KeyVault, manager: ResourceManager | None) -> Protection:
+def protection(vault: KeyVault, manager: AzureResource | None) -> Protection:
     """Where no resource id is declared, nobody is asked about log and keys."""
     if manager is None:
         return Protection(vault.tenant, pinned=vault.pinned)

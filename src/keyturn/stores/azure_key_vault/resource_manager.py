@@ -35,7 +35,7 @@ class Standing:
     unseen: str = ""
 
 
-class ResourceManager:
+class AzureResource:
     """One vault as its subscription sees it.
 
     Args:

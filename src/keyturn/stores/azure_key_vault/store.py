@@ -30,7 +30,7 @@ from keyturn.stores.azure_key_vault.entries import (
 )
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
 from keyturn.stores.azure_key_vault.protection import protection
-from keyturn.stores.azure_key_vault.resource_manager import ResourceManager
+from keyturn.stores.azure_key_vault.resource_manager import AzureResource
 from keyturn.stores.azure_key_vault.rights import NOBODY, Mend, rights
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
@@ -76,7 +76,7 @@ class AzureKeyVault:
         *,
         whose: Whose | None = None,
         mend: Mend = NOBODY,
-        manager: ResourceManager | None = None,
+        manager: AzureResource | None = None,
         looks: tuple[float, ...] = LOOKS,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keyturn.core.protection import Protected, Protection
-from keyturn.stores.azure_key_vault.resource_manager import ResourceManager
+from keyturn.stores.azure_key_vault.resource_manager import AzureResource
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.testing.key_vault import KeyVaultServer
 from keyturn.testing.key_vault_faults import Fault
@@ -17,7 +17,7 @@ ON = {"category": "AuditEvent", "enabled": True}
 
 
 def _store(server: KeyVaultServer, resource_id: str = RESOURCE_ID, tenant: str | None = None) -> AzureKeyVault:
-    manager = ResourceManager(resource_id, signed_in(server), url=server.url, ca_file=server.ca_file, patience=0.0)
+    manager = AzureResource(resource_id, signed_in(server), url=server.url, ca_file=server.ca_file, patience=0.0)
     store = AzureKeyVault(requests_to(server, tenant=tenant), manager=manager)
     store.currents()
     return store
@@ -86,7 +86,7 @@ def test_who_may_not_look_sees_nothing_and_says_so(server: KeyVaultServer) -> No
     assert "this identity may not" in _store(server).protection().unseen
     server.resource.readers.add(server.client_id)
     assert "404" in _store(server, f"{RESOURCE_ID}x").protection().unseen
-    manager = ResourceManager(RESOURCE_ID, signed_in(server), url=server.url, ca_file=server.ca_file, patience=0.0)
+    manager = AzureResource(RESOURCE_ID, signed_in(server), url=server.url, ca_file=server.ca_file, patience=0.0)
     assert "was not reached" in AzureKeyVault(requests_to(server), manager=manager).protection().unseen
 
 
