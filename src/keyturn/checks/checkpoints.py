@@ -41,13 +41,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where checkpoints go: of each declared target whether it is off this host (None: that cannot be told).
-
-    `production` says that it is no longer a matter of taste.
-    """
+    """Where checkpoints go: of each declared target whether it is off this host (None: that cannot be told)."""
 
     targets: tuple[bool | None, ...]
-    production: bool
 
 
 def home_findings(facts: Home) -> tuple[Finding, ...]:
@@ -58,9 +54,8 @@ def home_findings(facts: Home) -> tuple[Finding, ...]:
         message = "it cannot be told whether a checkpoint leaves this host: the local log may pass it on, or not"
         return (Finding("checkpoint-at-home", "journal", Severity.INFO, message),)
     message = "no checkpoint leaves this host: whoever owns it could write the journal anew, and nobody would know"
-    severity = Severity.WARNING if facts.production else Severity.INFO
     remedy = "[keyturn.checkpoints.targets]: a file on a mount of another host, or a log receiver elsewhere"
-    return (Finding("checkpoint-at-home", "journal", severity, message, remedy),)
+    return (Finding("checkpoint-at-home", "journal", Severity.INFO, message, remedy),)
 
 
 def findings(place: Place, made: int) -> tuple[Finding, ...]:

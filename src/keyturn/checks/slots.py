@@ -20,16 +20,12 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """What was seen. `vaults`: by name, the kind of each slot by its name; None where they could not be opened.
-
-    `production` says that one way back is too few.
-    """
+    """What was seen. `vaults`: by name, the kind of each slot by its name; None where they could not be opened."""
 
     key_file: str
     key_file_stands: bool
     vaults: Mapping[str, Mapping[str, str]] | None
     exposed: tuple[Exposed, ...] = ()
-    production: bool = False
 
 
 def findings(facts: Ways) -> tuple[Finding, ...]:
@@ -38,7 +34,7 @@ def findings(facts: Ways) -> tuple[Finding, ...]:
         message = "the key file is gone: a code or passphrase opens the vaults, and nothing runs unattended"
         return (Finding("slots-attended", facts.key_file, Severity.CRITICAL, message, "keyturn vault recover"),)
     vaults = facts.vaults or {}
-    return (*_no_way_back(vaults), *_one_way_back(facts, vaults), *_differ(vaults), *map(_exposed, facts.exposed))
+    return (*_no_way_back(vaults), *_one_way_back(vaults), *_differ(vaults), *map(_exposed, facts.exposed))
 
 
 def _no_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:
@@ -51,16 +47,15 @@ def _no_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]
     )
 
 
-def _one_way_back(facts: Ways, vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:
+def _one_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:
     """One finding for all of them: they have the same slots, but for those whose addition was cut off."""
     ways = [[name for name, kind in slots.items() if kind != KEY_FILE] for slots in vaults.values()]
     alone = next((found[0] for found in ways if len(found) == 1), None)
     if alone is None:
         return ()
     message = f"{alone} is the only way back if the key file is lost: lost with it is lost for ever"
-    severity = Severity.WARNING if facts.production else Severity.INFO
     remedy = "keyturn vault add-recovery NAME --recovery-file PATH, and keep it elsewhere"
-    return (Finding("slots-one-way-back", alone, severity, message, remedy),)
+    return (Finding("slots-one-way-back", alone, Severity.INFO, message, remedy),)
 
 
 def _differ(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:

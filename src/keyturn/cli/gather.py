@@ -24,7 +24,7 @@ from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, ta
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
 from keyturn.cli.outside import home
 from keyturn.cli.plain_places import plain, visible
-from keyturn.cli.rotate import PRODUCTION, able_to_rotate
+from keyturn.cli.rotate import able_to_rotate
 from keyturn.cli.rows import NEVER, standing
 from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
@@ -90,7 +90,7 @@ def gather(assembly: Assembly) -> Facts:
             standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
         ),
         clock_step=_clock_step(assembly, now),
-        ways=replace(seen(assembly), production=manifest.environment == PRODUCTION),
+        ways=seen(assembly),
         plain=tuple(plain(manifest)),
         rights=(
             *directory_rights(assembly),
@@ -99,7 +99,7 @@ def gather(assembly: Assembly) -> Facts:
         ),
         spaces=tuple(spaces(assembly)),
         protections=tuple(protections(stocked)),
-        home=home(manifest, production=manifest.environment == PRODUCTION),
+        home=home(manifest),
         asked=asked(assembly, stocked),
     )
 

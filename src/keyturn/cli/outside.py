@@ -59,11 +59,11 @@ def _target(name: str, table: settings.Target, clock: Clock) -> Target:
     return SyslogTarget(name, table.address, table.facility, table.max_bytes, table.timeout, lambda: clock.now().wall)
 
 
-def home(manifest: Manifest, *, production: bool) -> check.Home:
+def home(manifest: Manifest) -> check.Home:
     """Which of the declared targets are off this host, as far as that can be told from here."""
     declared = manifest.keyturn.checkpoints
     targets = declared.targets.values() if declared else ()
-    return check.Home(tuple(map(_leaves, targets)), production)
+    return check.Home(tuple(map(_leaves, targets)))
 
 
 def _leaves(table: settings.Target) -> bool | None:

@@ -85,9 +85,9 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("slots-no-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file"}}))),
     ("slots-one-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}}))),
     ("key-in-software", places.key_findings(places.Key("/k/vault.key", beside=False, plain=True))),
-    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((), production=True))),
-    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((False,), production=False))),
-    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((None, False), production=True))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home(()))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((False,)))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((None, False)))),
     ("tenant-unpinned", protection.findings(protection.ProtectionLook("main", replace(KEPT, pinned=False)))),
     ("keys-in-software", protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=False)))),
     ("no-access-log", protection.findings(protection.ProtectionLook("main", replace(KEPT, logged=False)))),
@@ -183,7 +183,7 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not targets.agreement_findings(AGREED)
     assert not places.space_findings((ROOM,))
     assert not rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.GRANTED),)))
-    assert not checkpoints.home_findings(checkpoints.Home((False, True), production=True))
+    assert not checkpoints.home_findings(checkpoints.Home((False, True)))
     assert not protection.findings(protection.ProtectionLook("main", KEPT))
     assert not protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=None, logged=None)))
     assert not versions.findings(HELD)
@@ -223,16 +223,14 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 
 
-def test_what_is_a_matter_of_taste_elsewhere_fails_in_production() -> None:
-    """One way back, and no checkpoint off this host: a note, and in production a warning."""
-    alone = replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}})
-    for production in (False, True):
-        found = (
-            *slots.findings(replace(alone, production=production)),
-            *checkpoints.home_findings(checkpoints.Home((), production=production)),
-        )
-        assert [one.fails for one in found] == [production, production]
-    assert not checkpoints.home_findings(checkpoints.Home((None,), production=True))[0].fails
+def test_what_a_fresh_installation_lacks_is_told_and_fails_nothing() -> None:
+    """One way back, a key in a file, and no checkpoint off this host: notes, which nobody could switch off."""
+    found = (
+        *slots.findings(replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}})),
+        *places.key_findings(places.Key("/k/vault.key", beside=False, plain=True)),
+        *checkpoints.home_findings(checkpoints.Home(())),
+    )
+    assert [one.fails for one in found] == [False] * 3
 
 
 def test_every_reason_is_described_in_the_documentation() -> None:
