@@ -53,7 +53,7 @@ def _one_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...
     alone = next((found[0] for found in ways if len(found) == 1), None)
     if alone is None:
         return ()
-    message = f"{alone} is the only way back if the key file is lost: lost with it is lost for ever"
+    message = "it is the only way back if the key file is lost: lost with it is lost for ever"
     remedy = "keyturn vault add-recovery NAME --recovery-file PATH, and keep it elsewhere"
     return (Finding("slots-one-way-back", alone, Severity.INFO, message, remedy),)
 
