@@ -24,7 +24,7 @@ from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, ta
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
 from keyturn.cli.outside import home
 from keyturn.cli.plain_places import plain, visible
-from keyturn.cli.rotate import able_to_rotate
+from keyturn.cli.rotate import all_able
 from keyturn.cli.rows import NEVER, standing
 from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
@@ -73,7 +73,7 @@ def gather(assembly: Assembly) -> Facts:
     rows = known or {}
     stocked = stocks(assembly)
     holding = tuple(holdings(assembly, stocked, known)) if known is not None else ()
-    able = tuple(name for name in manifest.secrets if able_to_rotate(manifest, name))
+    able = all_able(manifest)
     looks = [_secret(assembly, name, rows.get(name, NEVER)) for name in able]
     now = assembly.clock.now()
     return Facts(

@@ -34,14 +34,14 @@ def store_rights(
 
     Rights may be given for each entry alone, so that each is asked; what lies there and no rotation changes is not.
     """
-    manifest = assembly.manifest
+    manifest, rotated = assembly.manifest, frozenset(able)
     for name, stock in stocked.items():
         store: object = stock.store
         if not isinstance(store, StoreRights):
             continue
         kept = [one for one in manifest.secrets if manifest.store_of(one) == name]
-        waiting = [one for one in kept if one not in able and not rows.get(one, {}).get("current")][:1]
-        names = [manifest.store_name_of(one) for one in kept if one in able] + list(
+        waiting = [one for one in kept if one not in rotated and not rows.get(one, {}).get("current")][:1]
+        names = [manifest.store_name_of(one) for one in kept if one in rotated] + list(
             map(manifest.store_name_of, waiting)
         )
         try:
