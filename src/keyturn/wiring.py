@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.compose import compose
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
-from keyturn.core.kinds import Room, find
+from keyturn.core.kinds import Room, begins, find, rotates
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
@@ -24,9 +25,13 @@ from keyturn.journal.sqlite import SqliteJournal
 from keyturn.manifest.kinds.local import Options as Local
 from keyturn.manifest.model import Manifest
 from keyturn.manifest.surroundings import Surroundings
+from keyturn.rotation.copying import carried
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
 from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
+from keyturn.rotation.serving import Served
+from keyturn.rotation.standing import moved
+from keyturn.stores.carried import CarriedStore
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
@@ -221,8 +226,27 @@ class Assembly:
         return SelfKeys(self.self_vault)
 
     def store(self, secret: str) -> Store:
-        """The store that keeps this secret. Raises NotAvailable, AdapterError."""
-        return self.store_named(self.manifest.store_of(secret))
+        """The store that keeps this secret, with the journal's ids for what was copied into it.
+
+        Raises NotAvailable, AdapterError.
+        """
+        found, own = self.store_named(self.manifest.store_of(secret)), self.own_ids(secret)
+        return CarriedStore(found, self.store_name(secret), own) if own else found
+
+    def own_ids(self, secret: str) -> Mapping[str, str]:
+        """What the store of this secret calls the versions that were copied into it, by the journal's ids."""
+        if not self._copied.get(secret):
+            return {}
+        return carried(self.journal.read(secret), self.place(secret), self.store_name(secret))
+
+    def place(self, secret: str) -> str:
+        """What the store of this secret is, however the manifest calls it."""
+        return self.manifest.stores[self.manifest.store_of(secret)].place
+
+    @cached_property
+    def _copied(self) -> Mapping[str, int | None]:
+        """Which secrets were ever copied, so that the streams of all others need not be read for it."""
+        return {name: row["copied"] for name, row in self.journal.projected().items()}
 
     def store_named(self, name: str) -> Store:
         """One declared store. Raises NotAvailable, AdapterError."""
@@ -254,21 +278,54 @@ class Assembly:
         store, name = self.store(secret), self.store_name(secret)
         version = store.current(name)
         if version is None:
-            kind = self.manifest.secret(secret).kind
-            raise NotFound(
-                f"{secret} has no version yet", f"keyturn {'set' if kind == 'manual' else 'provision'} {secret}"
-            )
+            raise self.absent(secret)
         return store.read(name, version)
+
+    def absent(self, secret: str) -> NotFound:
+        """Why the store has no version of it: there never was one, or it lies in another store."""
+        current = self.journal.projected().get(secret, {}).get("current")
+        if current is not None:
+            message = f"{self.manifest.store_of(secret)} holds no version of {secret}, and the journal says"
+            return NotFound(f"{message} {current['version']}", moved(secret))
+        return NotFound(f"{secret} has no version yet", f"keyturn {begins(self.manifest.secret(secret).kind)} {secret}")
+
+    def minted(self, secret: str) -> Bundle:
+        """A first version that is right by itself. Raises NotAvailable where a target or a person must be asked."""
+        table = self.manifest.secret(secret)
+        line = find("rotators", table.kind)
+        if line is None or line.mint is None:
+            raise NotAvailable(f"making a first version of kind {table.kind!r}")
+        bundle: Bundle = _function(line.mint)(table)
+        return bundle
+
+    def whole(self, secret: str, fields: Mapping[str, str]) -> Bundle:
+        """The bundle of what a person brought, with what follows from it. Raises UsageError."""
+        table = self.manifest.secret(secret)
+        line = find("rotators", table.kind)
+        if line is None or line.complete is None:
+            return Bundle({**table.follows, **fields})
+        bundle: Bundle = _function(line.complete)(table, fields)
+        return bundle
 
     def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
         """The views of a bundle under their published names."""
         table = self.manifest.secret(secret)
-        built = find("rotators", table.kind)
-        if table.coordinates and built is not None and built.adapter is not None:
-            coordinates = self.rotator(secret).coordinates()
-        else:
-            coordinates = table.whereabouts
+        built = table.coordinates and rotates(table.kind)
+        coordinates = self.rotator(secret).coordinates() if built else table.whereabouts
         return {name: compose(view.text, bundle, coordinates) for name, view in table.publish.items()}
+
+    def copies(self, secret: str) -> tuple[Derived, ...]:
+        """The derived copies of this secret that its store carries, in the order of the manifest.
+
+        What it cannot carry is not available, and keeps the secret from being rotated (`manifest.unavailable_for`).
+        """
+        views, of = self.manifest.secret(secret).publish.items(), self.store_name(secret)
+        carried = self.manifest.stores[self.manifest.store_of(secret)].derives
+        return tuple(
+            Derived(name, view.store_name or name, Form(view.store_as), of)
+            for name, view in views
+            if view.store_as and view.store_as in carried
+        )
 
     def engine(self, secret: str, listener: Listener | None = None) -> Engine:
         """The engine for one secret.
@@ -289,6 +346,8 @@ class Assembly:
             consumers=self.consumers(secret),
             publish=partial(self.published, secret),
             policy=self.policy(secret),
+            copies=self.copies(secret),
+            place=self.place(secret),
         )
         make_directory(self._locks)
         return Engine(
@@ -300,6 +359,12 @@ class Assembly:
             listener=listener or self._listener,
             stopping=self._stopping,
         )
+
+    def served(self, secret: str) -> Served:
+        """What it takes to bring this secret to its consumers without a rotation. Raises NotAvailable, AdapterError."""
+        make_directory(self._locks)
+        publish, lock = partial(self.published, secret), self._locks / f"{secret}.lock"
+        return Served(secret, self.store_name(secret), self.store(secret), self.consumers(secret), publish, lock)
 
     def policy(self, secret: str) -> Policy:
         """What the manifest demands of this secret's rotations."""
@@ -335,8 +400,7 @@ class Assembly:
             line = find(room, kind)
             if line is None or line.adapter is None:
                 raise NotAvailable(f"kind {kind!r} ({name})")
-            module, _, factory = line.adapter.partition(":")
-            made = getattr(import_module(module), factory)(table, self._surroundings(name))
+            made = _function(line.adapter)(table, self._surroundings(name))
             self._made[room, name] = self._around(room, made)
         return self._made[room, name]
 
@@ -353,6 +417,13 @@ class Assembly:
             self.clock,
             {view: published.env for one in tables for view, published in one.publish.items() if published.env},
         )
+
+
+def _function(place: str) -> Callable[..., Any]:
+    """The function that the table of kinds names, `module:function`."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
 
 
 def assemble(

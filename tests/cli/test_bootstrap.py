@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,6 +196,30 @@ def test_it_is_written_where_only_its_owner_reads(keyturn: Keyturn) -> None:
     assert keyturn("bootstrap", "azure", *PLACE, "--premium", "--output", "vault.sh").status == 5
     assert keyturn("bootstrap", "azure", *PLACE, "--premium", "--output", "vault.sh", "--force").status == 0
     assert "premium" in path.read_text()
+
+
+def test_what_the_environment_holds_for_bash_is_not_run(keyturn: Keyturn) -> None:
+    """--apply runs the bytes that it shows: no file of BASH_ENV before them, no function in the place of a program."""
+    nothing = keyturn.folder / "nothing"
+    nothing.mkdir()
+    Path(nothing, "bash").symlink_to("/bin/bash")
+    (keyturn.folder / "before").write_text("echo x >ran\n")
+    declared(keyturn)
+    function = "() { echo x >ran; }"
+    hidden: dict[str, Any] = {"BASH_ENV": "before", "BASH_FUNC_set%%": function, "BASH_FUNC_az%%": function}
+    said = keyturn("bootstrap", "azure", *PLACE, "--apply", "--yes", PATH=str(nothing), **hidden)
+    assert "az is not installed" in said.err
+    assert not (keyturn.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("version", ["", "3.2.57(1)-release"])
+def test_an_older_bash_is_told_before_anything_is_asked(keyturn: Keyturn, version: str) -> None:
+    """A shell that would stop at its first word of bash 4, in the middle of the work, does not begin."""
+    text = declared(keyturn)("bootstrap", "azure", *PLACE).out
+    environment = {"PATH": "/nowhere", **({"BASH_VERSION": version} if version else {})}
+    done = subprocess.run(["/bin/dash"], input=text.encode(), env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"keyturn: it needs bash 4 or later: bash FILE\n"
 
 
 def test_apply_without_bash_or_az_says_so(keyturn: Keyturn) -> None:

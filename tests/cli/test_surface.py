@@ -35,7 +35,7 @@ ROTATION = {
     "until": "2026-03-01T11:31:00.000Z",
     "failed": None,
 }
-SUBJECT = Subject("database", False, {"current": CURRENT}, None, deadline=600.0, window=5.0, every=7200.0)
+SUBJECT = Subject("database", "postgres", {"current": CURRENT}, None, deadline=600.0, window=5.0, every=7200.0)
 
 
 def names(group: Any = None, before: str = "") -> list[str]:
@@ -173,7 +173,7 @@ def test_the_sentence_says_what_there_is_and_when_it_is_due() -> None:
     """Version, since when, and how long until the next one."""
     assert sentence(SUBJECT, NOW).endswith("(1h); due in 1h")
     assert sentence(replace(SUBJECT, row={}), NOW) == "database has no version yet: keyturn provision database"
-    assert sentence(replace(SUBJECT, row={}, manual=True), NOW).endswith("keyturn set database")
+    assert sentence(replace(SUBJECT, row={}, kind="manual"), NOW).endswith("keyturn set database")
 
 
 def test_the_sentence_says_whether_somebody_is_at_it() -> None:

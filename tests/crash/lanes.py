@@ -13,6 +13,7 @@ from keyturn.testing.installation import Installation, Pace
 from keyturn.testing.line import Line
 from keyturn.testing.postgres_server import HBA, PostgresServer
 from tests.crash.faults.anytime import AnyTime
+from tests.crash.faults.key_vault import KeyVaultKills
 from tests.crash.faults.named import NamedPoints
 from tests.crash.faults.network import Network
 from tests.crash.faults.server import SETTINGS, ServerKills
@@ -21,8 +22,9 @@ from tests.crash.faults.syscalls import SystemCalls
 from tests.crash.faults.tail import LostTail
 from tests.crash.harness import Harness, load
 from tests.crash.ledger import Ledger
+from tests.crash.vault import Vault
 
-PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s")
+PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s", answer="3s", looks=(0.1, 0.3, 0.6, 1.0))
 WITHOUT_TLS = "host all all 127.0.0.1/32 scram-sha-256"
 """For the load: its log-ins shall cost the server an authentication and little else."""
 
@@ -45,6 +47,7 @@ class Settings:
         every: seconds between two log-ins of a load process.
         stop: set when all lanes shall end after their rotation.
         line: between Keyturn and the server, in the lane that needs one.
+        requests: what a Key Vault was asked, in the lanes that have one.
     """
 
     seed: int
@@ -53,6 +56,7 @@ class Settings:
     every: float
     stop: Event
     line: Line | None = None
+    requests: Path | None = None
 
 
 Lane = Callable[[Harness, Settings], None]
@@ -119,6 +123,13 @@ def network(harness: Harness, settings: Settings) -> None:
     fault.sweep([cuts[name] for name in drawn(harness, settings, cuts)])
 
 
+def key_vault(harness: Harness, settings: Settings) -> None:
+    """Kill -9 at named points and at random with Key Vault as the store; in the long form until the run is over."""
+    assert settings.requests is not None
+    fault = KeyVaultKills(harness, settings.requests, settings.seed + harness.ledger.rotations)
+    fault.sweep(settings.quota or MANY)
+
+
 def drawn(harness: Harness, settings: Settings, names: Iterable[str], kind: str = "") -> list[str]:
     """What is left to do, in a drawn order; the quota of it in the short form."""
     done = {name.removeprefix(kind).strip() for name in harness.ledger.done}
@@ -138,14 +149,19 @@ LANES: Mapping[str, Lane] = MappingProxyType(
         "network": network,
         "stopped": stopped,
         "tail": tail,
+        "key-vault": key_vault,
+        "key-vault-emulators": key_vault,
     }
 )
-ENDLESS = ("points", "anytime", "syscall-kills")
+IN_KEY_VAULT = ("key-vault", "key-vault-emulators")
+"""Lanes whose credential is in a Key Vault: the double's, or that of the emulators where these are on the machine."""
+
+ENDLESS = ("points", "anytime", "syscall-kills", *IN_KEY_VAULT)
 """Lanes that go on until the run is over."""
 
 
 SHARES: Mapping[str, int] = MappingProxyType(
-    {"syscall-kills": 7, "points": 7, "anytime": 4, "syscall-errors": 3, "network": 3}
+    {"syscall-kills": 7, "points": 7, "anytime": 4, "syscall-errors": 3, "network": 3, **dict.fromkeys(IN_KEY_VAULT, 6)}
 )
 """What a lane does in the short form, as a multiple: kills of our own process are the quickest."""
 
@@ -177,7 +193,22 @@ def _furnished(name: str, settings: Settings, shared: PostgresServer, ledger: Le
             port = settings.line.port
         if name in {"server", "network"}:
             ordinary = 0
-        installation = Installation(folder, postgres, processes=ordinary, others=1, pace=PACE, dbname=dbname, port=port)
+        vault = None
+        if name in IN_KEY_VAULT:
+            requests = folder / "requests.jsonl"
+            settings = replace(settings, requests=requests)
+            seed, pair = settings.seed + ledger.rotations, name == "key-vault-emulators"
+            vault = stack.enter_context(Vault(requests, seed, pair=pair))
+        installation = Installation(
+            folder,
+            postgres,
+            processes=ordinary,
+            others=1,
+            pace=PACE,
+            dbname=dbname,
+            port=port,
+            store=vault.place if vault else None,
+        )
         stack.enter_context(installation)
         installation.prepare()
         installation.provision(APPLICATION)

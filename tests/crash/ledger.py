@@ -20,6 +20,7 @@ class Ledger:
         calls: system calls that were found, injected, and by reason skipped.
         planned: how many units there are in all, where that is known: `done` has the names of those that were done.
         done: names of what need not be done again when the run is continued.
+        vault: requests to a Key Vault, and by kind those that went wrong.
         absent: cells that cannot be filled, with the reason.
         logins, refused, lost: of contract consumers: all that succeeded; whose first try was refused; without answer.
         slowest: seconds from the last fault to the end of its rotation, the worst.
@@ -38,6 +39,7 @@ class Ledger:
     cells: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
+    vault: Counter[str] = field(default_factory=Counter)
     absent: dict[str, str] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
 
@@ -58,8 +60,8 @@ class Ledger:
         if not path.exists():
             return cls()
         kept: dict[str, Any] = json.loads(path.read_text())
-        for name in ("cells", "calls", "ends"):
-            kept[name] = Counter(kept[name])
+        for name in ("cells", "calls", "ends", "vault"):
+            kept[name] = Counter(kept.get(name, {}))
         return cls(**kept)
 
     @classmethod
@@ -69,7 +71,7 @@ class Ledger:
         for one in ledgers:
             for name in ("kills", "rotations", "logins", "refused", "lost", "planned"):
                 setattr(whole, name, getattr(whole, name) + getattr(one, name))
-            for name in ("cells", "ends"):
+            for name in ("cells", "ends", "vault"):
                 getattr(whole, name).update(getattr(one, name))
             injected = whole.calls["injected"] + one.calls["injected"]
             whole.calls |= one.calls  # two lanes find the same calls, and make different use of them

@@ -46,6 +46,7 @@ def figures(whole: Ledger, missing: str) -> dict[str, Any]:
         "injected": calls["injected"],
         "skipped": {key.removeprefix("skipped "): n for key, n in calls.items() if key.startswith("skipped ")},
         "ends": dict(sorted(whole.ends.items())),
+        "vault": dict(sorted(whole.vault.items())),
         "faults": list(faults),
         "cells": dict(sorted(whole.cells.items())),
         "missing": f"crash-syscalls({missing})" if missing else "",
@@ -66,9 +67,20 @@ def lines(said: dict[str, Any]) -> Iterator[str]:
     yield f"cells={size - empty} of {size}, rotations={said['rotations']} slowest={said['slowest_recovery_s']}s"
     skipped = ",".join(f"{count}({why})" for why, count in said["skipped"].items())
     yield f"syscalls={said['syscalls']} injected={said['injected']} skipped={skipped or 0}"
+    if vault := _of_vault(said):
+        yield vault
     if said["missing"]:
         yield f"missing={said['missing']}"
     yield f"kills={said['kills']} violations={len(said['violations'])} logins={said['logins']}"
+
+
+def _of_vault(said: dict[str, Any]) -> str:
+    """What a Key Vault was asked, and how that went wrong; empty where there was none."""
+    wrong = {what: count for what, count in said.get("vault", {}).items() if what != "requests"}
+    if not wrong:
+        return ""
+    kinds = ", ".join(f"{count:,} ({what})" for what, count in wrong.items())
+    return f"{said['vault']['requests']:,} requests to Key Vault, {sum(wrong.values()):,} of which went wrong: {kinds}."
 
 
 def page(said: dict[str, Any]) -> str:
@@ -86,6 +98,7 @@ def page(said: dict[str, Any]) -> str:
         *(["", said["note"]] if said["note"] else []),
         "",
         f"{said['syscalls']} system calls found, {said['injected']} kills and errors injected; skipped: {skipped}.",
+        *(["", vault] if (vault := _of_vault(said)) else []),
         "",
         f"{said['machine']}; " + ", ".join(f"{name} {version}" for name, version in said["versions"].items()) + ".",
         "",

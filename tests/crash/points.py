@@ -2,11 +2,11 @@
 
 A point is `step|what|where`: the step of the rotation that is next by its journal, the call, and
 `before`, `inside` or `after` it. Inside a call are the system calls that make something visible or
-durable, and each statement that is sent to the target. Beside its name each point has its place, the
-pair (step, phase): `before` the step's effect was begun (its intent is being written down), `inside`
-the effect, `after` it (what came of it is being written down). Nothing of this is in the product: the
-adapters are wrapped where `wiring.Assembly` makes them, and the step is known by folding what the
-engine's listener hears.
+durable, each statement that is sent to the target, and each request to a vault. Beside its name each
+point has its place, the pair (step, phase): `before` the step's effect was begun (its intent is being
+written down), `inside` the effect, `after` it (what came of it is being written down). Nothing of this
+is in the product: the adapters are wrapped where `wiring.Assembly` makes them, and the step is known by
+folding what the engine's listener hears.
 """
 
 import mmap
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from azure.core.pipeline.transport import RequestsTransport
 
 from keyturn.journal.record import Record
 from keyturn.rotation.events import decode
@@ -122,11 +123,12 @@ class Points:
         return _Watched(part, room, self)
 
     def install(self) -> None:
-        """Put points inside: at system calls and at statements, in this process only."""
+        """Put points inside: at system calls, statements and requests, in this process only."""
         for name in SYSTEM_CALLS:
             setattr(os, name, self._system_call(name, getattr(os, name)))
         for name in ("execute", "commit"):
             setattr(psycopg.Connection, name, self._statement(name, getattr(psycopg.Connection, name)))
+        setattr(RequestsTransport, "send", self._request(RequestsTransport.send))  # noqa: B010 - as the others
 
     def call(self, room: str, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """One watched call."""
@@ -193,6 +195,17 @@ class Points:
             self._point(f"{self._inside}:{word}", "before")
             result = function(*args, **kwargs)
             self._point(f"{self._inside}:{word}", "inside")
+            return result
+
+        return watched
+
+    def _request(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(transport: Any, request: Any, **kwargs: Any) -> Any:
+            if not self._inside:
+                return function(transport, request, **kwargs)
+            self._point(f"{self._inside}:{request.method}", "before")
+            result = function(transport, request, **kwargs)
+            self._point(f"{self._inside}:{request.method}", "inside")
             return result
 
         return watched

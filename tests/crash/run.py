@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from keyturn.testing.postgres_server import HBA, PostgresServer
+from scripts import emulators
 from tests.crash import outcome
 from tests.crash.faults import syscalls
 from tests.crash.lanes import ENDLESS, LANES, WITHOUT_TLS, Settings, run
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = [name for name in LANES if name in (given.lane or LANES)]
         missing = syscalls.denied()
         names = [name for name in names if not (missing and name.startswith("syscall"))]
+        names = [name for name in names if name != "key-vault-emulators" or emulators.present()]
         lanes = {name: context.Process(target=run, args=(name, settings, postgres), name=name) for name in names}
         watch(lanes, settings, given.kills, given.logins or LOGINS_PER_KILL * given.kills)
         return conclude(lanes, state, missing, given.results)

@@ -9,6 +9,9 @@ STEPS = (
     *("reverify:new", "deliver", "settle", "control:old", "disable:old", "death:new", "death:old", "death:again"),
     *("retire:old", "end"),
 )
+LOOKS = "looks"
+"""The step of a store without compare-and-swap, between `deliver` and `settle`."""
+
 TARGET = frozenset(
     {
         *("look:stage", "look:apply", "apply", "verify:new", "verify:old", "reverify:new", "settle", "control:old"),
@@ -16,6 +19,12 @@ TARGET = frozenset(
     }
 )
 """Steps that talk to the target."""
+
+ROWS = tuple(row for step in STEPS for row in ((LOOKS, step) if step == "settle" else (step,)))
+"""All steps, in their order."""
+
+KEY_VAULT = "killed, Key Vault"
+"""A kill, at a point or at random, while the credential is in a Key Vault on a bad day."""
 
 RANDOM, SYSCALLS = "killed at random", frozenset({"syscall killed", "syscall failed"})
 EFFECTS = frozenset({"stage", "apply", "promote", "deliver", "disable:old", "retire:old"})
@@ -31,6 +40,7 @@ def absent(step: str, phase: str, fault: str) -> str:
     """Why there can be nothing in a cell; empty where there can."""
     quiet = phase == "before" and step not in EFFECTS | OPENING
     rules = {
+        "only a store without compare-and-swap is looked at": step == LOOKS and fault != KEY_VAULT,
         "opening has one phase": step in OPENING and phase != "before",
         "no call to the target": fault in LINE | {"server killed"} and step not in TARGET,
         "a request is inside": fault in LINE and phase != "inside",
@@ -45,13 +55,14 @@ def absent(step: str, phase: str, fault: str) -> str:
 FAULTS = (
     *("syscall killed", "syscall failed", "killed at a point", "killed at random", "server killed"),
     *("request dropped", "reply dropped", "reset", "half-open", "worker stopped", "journal's tail cut"),
+    KEY_VAULT,
 )
 """All of them, as the table shows them."""
 
 
 def rows(cells: Mapping[str, int], faults: tuple[str, ...]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Step, phase, and for each fault how often, or `n/a`; a cell that should not be empty and is says `0`."""
-    for step in STEPS:
+    for step in ROWS:
         for phase in PHASES:
             line = []
             for fault in faults:

@@ -14,10 +14,10 @@ echo "$*" >>"$LOG"
 case "$1 $2" in
 "env GOVERSION") echo "${GO_VERSION:-go1.26.8}" ;;
 "mod download")
-  if [ -n "${UNREACHABLE:-}" ]; then echo '{"Error": "403 Forbidden"}'; exit 1; fi
+  if [ -n "${UNREACHABLE:-}" ]; then echo "{\\"Error\\": \\"$UNREACHABLE\\"}"; exit 1; fi
   if [ -n "${FORGED:-}" ]; then echo 'verifying module: checksum mismatch' >&2; exit 1; fi
   echo "{\\"Dir\\": \\"$PWD\\"}" ;;
-"list -deps") [ -z "${NO_PARTS:-}" ] ;;
+"list -deps") [ -z "${NO_PARTS:-}" ] || { echo "$NO_PARTS" >&2; exit 1; } ;;
 "build -mod=readonly")
   if [ -n "${BROKEN:-}" ]; then echo 'main.go:7:2: undefined: answer' >&2; exit 1; fi
   [ "$GOPROXY $GOTOOLCHAIN" = "off local" ] || exit 1
@@ -74,12 +74,37 @@ def test_pinned(place: Place) -> None:
     assert [line.rpartition("/")[2] for line in asked] == ["azure-keyvault-emulator@v0.7.0", "entra-emulator@v0.8.1"]
 
 
-@pytest.mark.parametrize("reason", ["UNREACHABLE", "NO_PARTS"])
-def test_not_to_be_had(place: Place, reason: str) -> None:
-    """Modules that cannot be fetched are said, are no failure, and nothing is kept."""
-    done = place.obtain(**{reason: "1"})
+SAID = (
+    "m@v0.7.0: reading https://modules.example/m/@v/v0.7.0.info: 403 Forbidden",
+    "Get https://modules.example/m: dial tcp 127.0.0.1:1: connect: connection refused",
+    "dial tcp: lookup modules.example: no such host",
+    "net/http: TLS handshake timeout",
+)
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("what", ["UNREACHABLE", "NO_PARTS"])
+def test_not_to_be_had(place: Place, what: str, said: str) -> None:
+    """Modules that cannot be reached are said, are no failure, and nothing is kept."""
+    done = place.obtain(**{what: said})
     assert (done.returncode, place.kept()) == (0, [])
     assert f"{NAMED}: azure-keyvault-emulator v0.7.0 could not be fetched" in done.stderr
+
+
+@pytest.mark.parametrize("said", ["no space left on device", "requires go >= 1.99 (running go 1.26.8)", "usage: go"])
+@pytest.mark.parametrize("what", ["UNREACHABLE", "NO_PARTS"])
+def test_any_other_word_of_the_installer_is_a_failure(place: Place, what: str, said: str) -> None:
+    """What is wrong here, and not on the way there, is not taken for a machine without a network."""
+    done = place.obtain(**{what: said})
+    assert (done.returncode, place.kept()) == (1, [])
+    assert f"could not be fetched: {said}" in done.stderr.replace('{"Error": "', "")
+    assert NAMED not in done.stderr
+
+
+def test_a_cache_that_cannot_be_made_is_a_failure(place: Place) -> None:
+    """A file stands where the cache should be."""
+    place.cache.write_text("")
+    assert place.obtain().returncode == 1
 
 
 def test_does_not_build(place: Place) -> None:

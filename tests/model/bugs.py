@@ -15,6 +15,7 @@ from .single import SingleModel, SingleSetting
 from .world import Rules
 
 CALM = Bounds(rotations=1, flights=0)
+TWO_COPIES = Bounds(rotations=1, flights=1, copies=2)
 ONE, TWO = Bounds(rotations=1, flights=1), Bounds(rotations=1, flights=2)
 UNUSABLE, LEFT, UNPROVED = "1 ", "4 ", "10 "
 HEALED, RETIRED, ALARMED, AGREED = "G2 ", "G4 ", "G5 ", "G6 "
@@ -61,6 +62,7 @@ ADAPTERS = (
 )
 
 HANDS = (
+    Bug(IN_STORE, Setting("the last copy is not looked at", TWO_COPIES, TIMELY, Habits(one_copy=True))),
     Bug(LEFT, Setting("settled by one instance", CALM, habits=Habits(one_is_enough=True))),
     Bug(LEFT, Setting("no quiet window", CALM, habits=Habits(window=False))),
     Bug("5 ", Setting("a superseded worker writes", ONE, habits=Habits(stale_append=True))),
@@ -77,6 +79,10 @@ MACHINE = (
     Bug(LEFT, _skips("retire before settle", "forward settle")),
     Bug(UNPROVED, Setting("retire before the last look", CALM, TIMELY, skipped=frozenset({"forward looks"}))),
     Bug(IN_STORE, Setting("a revert without looks", ONE, TIMELY, skipped=frozenset({"revert looks"}), proofs=False)),
+    Bug(
+        UNPROVED, _skips("delivered before the last copy", "forward copy:y", bounds=Bounds(1, 0, copies=2), proofs=True)
+    ),
+    Bug(ALARM, _skips("a revert leaves a copy", "revert copy:y", bounds=Bounds(1, 0, copies=2))),
     Bug(UNPROVED, _skips("retire without control", "forward control:old", proofs=True)),
     Bug(UNPROVED, _skips("the slot is not looked at again", "forward look:apply", proofs=True)),
     Bug(
@@ -114,6 +120,9 @@ BUGS: tuple[Bug, ...] = (*ADAPTERS, *HANDS, *MACHINE, *FLEET, *SINGLE)
 SHORT: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 2 under way", Bounds(rotations=3, flights=2)),
     Setting("no compare-and-swap, 2 rotations, 1 under way", Bounds(rotations=2, flights=1), Rules(cas=False)),
+    Setting("two derived copies, 2 rotations, 1 under way", Bounds(2, 1, copies=2)),
+    Setting("two derived copies, looked at, 1 rotation, 1 under way", TWO_COPIES, TIMELY, Habits(reconcile=False)),
+    Setting("two derived copies, lost journal tail", Bounds(1, 1, copies=2, tail=True)),
     Setting("looks at the store, 2 rotations, 1 under way", Bounds(2, 1), TIMELY, Habits(reconcile=False)),
     Setting("holds and excuses, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, holds=True)),
     Setting("lost journal tail, 1 rotation, 1 under way", Bounds(rotations=1, flights=1, tail=True)),
@@ -128,6 +137,7 @@ LONG: tuple[Searched, ...] = (
     Setting("outside, 3 rotations, 3 under way", Bounds(rotations=3, flights=3)),
     Setting("no compare-and-swap, 3 rotations, 1 under way", Bounds(rotations=3, flights=1), Rules(cas=False)),
     Setting("no compare-and-swap, 2 rotations, 2 under way", Bounds(rotations=2, flights=2), Rules(cas=False)),
+    Setting("two derived copies, 3 rotations, 2 under way", Bounds(3, 2, copies=2)),
     Setting("looks at the store, 3 rotations, 2 under way", Bounds(3, 2), TIMELY, Habits(reconcile=False)),
     Setting("holds and excuses, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, holds=True)),
     Setting("lost journal tail, 3 rotations, 1 under way", Bounds(rotations=3, flights=1, tail=True)),

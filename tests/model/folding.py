@@ -15,7 +15,7 @@ from keyturn.rotation.machine import apply, next_action
 from keyturn.rotation.orders import current_step, family, may_abort, may_revert
 from keyturn.rotation.state import Kind, Secret, Settling, Stored
 
-from .world import NOBODY, SLOTS
+from .world import NOBODY, SLOTS, VIEWS
 
 CLAIM, INTENT, OTHER = 1, 2, 3
 UNPROVED = "!"
@@ -49,6 +49,7 @@ class View(NamedTuple):
     needed: frozenset[int]
     planned: int
     looks: bool = False
+    copies: tuple[str, ...] = ()
 
 
 class Fold:
@@ -133,12 +134,14 @@ def _other(instance: str) -> str:
     return {"i0": "i1", "i1": "i0"}[instance]
 
 
-def planned(view: View, *, cas: bool) -> Planned:
+def planned(view: View, copies: int, *, cas: bool) -> Planned:
     """The next rotation: the other slot, a new attempt; a store without compare-and-swap is looked at again."""
     attempt = view.planned + 1
     free = SLOTS[1 - view.slot]
     looks = () if cas else LOOKS_MS
-    return Planned(f"r{attempt}", free, str(attempt), copies=True, window_ms=WINDOW_MS, consumers=RULES, looks_ms=looks)
+    return Planned(
+        f"r{attempt}", free, str(attempt), copies=VIEWS[:copies], window_ms=WINDOW_MS, consumers=RULES, looks_ms=looks
+    )
 
 
 def _view(secret: Secret) -> View:
@@ -198,4 +201,5 @@ def _view(secret: Secret) -> View:
         frozenset({now, old, new}),
         new,
         bool(rotation.plan.looks_ms),
+        rotation.plan.copies,
     )

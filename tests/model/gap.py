@@ -6,17 +6,20 @@ announced, the rotation goes on; if not, it stays with the person.
 """
 
 from .folding import View
-from .world import ABSENT, World
+from .world import ABSENT, VIEWS, World, shown
 
 
 def explained(view: View, world: World) -> bool:
     """Whether store, copy, delivery and slots are as the journal says, up to what it announced."""
     if view.kind is None:
-        pointers = {world.main.current, world.copy.current, world.delivered[0]}
+        pointers = {*shown(world), world.delivered[0]}
         return pointers == {view.current} and world.slots[view.slot].enabled and not world.slots[1 - view.slot].enabled
     pointers_as_written = (
         world.main.current in _allowed(view, "promote", "demote")
-        and world.copy.current in _allowed(view, "copy", "copy")
+        and all(
+            one.current in _allowed(view, f"copy:{name}", f"copy:{name}")
+            for name, one in zip(VIEWS, world.copies, strict=False)
+        )
         and world.delivered[0] in _allowed(view, "deliver", "deliver")
     )
     fresh, stale = world.slots[view.slot].enabled, world.slots[view.old_slot].enabled

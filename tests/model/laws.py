@@ -5,20 +5,21 @@ from types import MappingProxyType
 
 from .folding import UNPROVED, View
 from .shapes import State
-from .world import NOBODY, Rules, World, accepted
+from .world import NOBODY, Rules, World, accepted, shown
 
 PROOFS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(
     {
         ("forward", "apply"): frozenset({"look:stage", "stage", "look:apply"}),
         ("forward", "promote"): frozenset({"apply", "verify:new", "verify:old"}),
-        ("forward", "copy"): frozenset({"promote"}),
-        ("forward", "deliver"): frozenset({"promote", "copy", "reverify:new"}),
+        ("forward", "copy:x"): frozenset({"promote"}),
+        ("forward", "copy:y"): frozenset({"promote", "copy:x"}),
+        ("forward", "deliver"): frozenset({"promote", "copies", "reverify:new"}),
         ("forward", "disable:old"): frozenset({"deliver", "settle", "control:old"}),
         ("forward", "retire:old"): frozenset({"disable:old", "death:new", "death:old", "death:again"}),
         ("forward", ""): frozenset({"settle", "control:old", "death:old", "death:again", "retire:old"}),
         ("abort", ""): frozenset(),
-        ("revert", "withdraw"): frozenset({"demote", "copy"}),
-        ("revert", "deliver"): frozenset({"demote", "copy", "withdraw"}),
+        ("revert", "withdraw"): frozenset({"demote", "copies"}),
+        ("revert", "deliver"): frozenset({"demote", "copies", "withdraw"}),
         ("revert", "disable:new"): frozenset({"withdraw", "deliver", "settle", "kept:old"}),
         ("revert", ""): frozenset({"withdraw", "settle", "disable:new", "refused:new"}),
     }
@@ -40,6 +41,8 @@ def unproved(before: View, after: View) -> str:
     if effect is None:
         return ""
     needed = PROOFS.get((before.direction, effect), frozenset())
+    if "copies" in needed:
+        needed = (needed - {"copies"}) | {f"copy:{name}" for name in before.copies}
     if before.looks and (before.direction, effect) in ENDING:
         needed |= {"looks"}
     if any(step not in before.done or UNPROVED + step in before.done for step in needed):
@@ -76,12 +79,12 @@ def _used(world: World, content: int) -> bool:
 
 
 def _of_store(world: World, view: View) -> str:
-    contents = [entry.versions[entry.current] for entry in (world.main, world.copy)]
+    contents = [entry.versions[entry.current] for entry in (world.main, *world.copies)]
     if not any(accepted(world, content) for content in (*world.main.versions, world.escrow)):
         return "2 what is accepted can be recovered"
     if not all(accepted(world, content) for content in contents):
         return "8 the store's current is accepted"
-    if view.kind is None and {world.main.current, world.copy.current} != {view.current}:
+    if view.kind is None and shown(world) != {view.current}:
         return "6 the end holds: the store's current is the journal's"
     return ""
 

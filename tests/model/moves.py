@@ -51,14 +51,17 @@ from .world import (
     NOBODY,
     REMADE,
     SLOTS,
+    VIEWS,
     Flight,
     Process,
     Rules,
     World,
     accepted,
+    is_pointer,
     next_fence,
     perform,
     resource,
+    shown,
 )
 
 
@@ -96,15 +99,16 @@ class Moves:
     def _between(self, state: State, view: View) -> Iterator[Move]:
         number, world = state.secret, state.world
         if view.planned < self._bounds.rotations:
-            plan = planned(view, cas=self._rules.cas)
+            plan = planned(view, self._bounds.copies, cas=self._rules.cas)
             first = self._fold.after(number, "plan", plan)
             second = self._claim(first, plan.rotation, resume=False)
             clean = world._replace(landed=False, escrow=int(plan.attempt))
             yield Move(f"a rotation to v{plan.attempt} begins, a worker claims it", PEOPLE, (first, second), clean)
-        wrong = {world.main.current, world.copy.current} != {view.current}
+        wrong = shown(world) != {view.current}
         if wrong and not self._rules.cas and self._habits.reconcile:
             right = world._replace(
-                main=world.main._replace(current=view.current), copy=world.copy._replace(current=view.current)
+                main=world.main._replace(current=view.current),
+                copies=tuple(one._replace(current=view.current) for one in world.copies),
             )
             yield Move(f"reconcile puts v{view.current} back in the store", FAIR, (number,), right)
 
@@ -143,7 +147,7 @@ class Moves:
         if to == "drift":
             after = self._event(state.secret, "drift", Drifted(rotation, "the world is not as decided"))
         else:
-            turned = Planned(rotation, SLOTS[view.slot], str(view.new), Direction(to), copies=True)
+            turned = Planned(rotation, SLOTS[view.slot], str(view.new), Direction(to))
             after = self._event(state.secret, ("turn", to), turned)
         return Move(f"the rotation turns: {to}", kind, (after,), _let_go(state.world))
 
@@ -231,7 +235,7 @@ class Moves:
             "apply": ("apply", view.slot, world.escrow),
             "promote": ("promote", new, old),
             "demote": ("promote", old, new),
-            "copy": ("copy", goal, other),
+            **{f"copy:{name}": (f"copy:{name}", goal, other) for name in VIEWS},
             "withdraw": ("retire", new, 0),
             "retire:old": ("retire", old, 0),
             "deliver": ("deliver", delivered if delivered >= 0 else goal, 0),
@@ -307,15 +311,17 @@ class Moves:
     def _store_looks(self, state: State, view: View, goal: int) -> Iterator[Move]:
         """A look soon after the promote, and the last one, after which nothing arrives any more."""
         world = state.world
-        flights = tuple(one for one in world.flights if one.effect not in {"promote", "copy"})
+        flights = tuple(one for one in world.flights if not is_pointer(one.effect))
         after = world._replace(flights=flights) if self._rules.timely else world
         for waited, then in ((LOOKS_MS[0], world), (LOOKS_MS[-1], after)):
-            found = {world.main.current, world.copy.current} - {goal}
-            version = goal if self._habits.blind_look else next(iter(found), goal)
+            copies = world.copies[:1] if self._habits.one_copy else world.copies
+            entries = (("", world.main), *zip(VIEWS, copies, strict=False))
+            copy, version = next(((name, one.current) for name, one in entries if one.current != goal), ("", goal))
+            copy, version = ("", goal) if self._habits.blind_look else (copy, version)
             written = LOOKS_MS[-1] if self._habits.first_look else waited
-            fact = StoreSeen(f"r{view.new}", f"v{version}", written, ours=version != goal)
-            seen = self._event(state.secret, ("store", version, written), fact)
-            yield Move(f"the store gives v{version}", FAIR, (seen,), then)
+            fact = StoreSeen(f"r{view.new}", f"v{version}", written, ours=version != goal, copy=copy)
+            seen = self._event(state.secret, ("store", version, copy, written), fact)
+            yield Move(f"{copy or 'the store'} gives v{version}", FAIR, (seen,), then)
 
     def _observe(self, state: State, view: View, goal: int) -> Move:
         seen = [(f"i{index}", one.held) for index, one in enumerate(state.world.people) if one.held != NOBODY]
@@ -325,8 +331,8 @@ class Moves:
         waited = RULES[0].grace_ms if view.excused else 0
         observed = Observed(f"r{view.new}", RULES[0].name, f"v{goal}", True, len(instances), instances, waited)
         after = self._event(state.secret, ("observed", tuple(seen)), observed)
-        shown = ", ".join(f"{name} on v{held}" for name, held in seen) or "no instance"
-        return Move(f"observed: {shown}", FAIR, (after,), state.world)
+        who = ", ".join(f"{name} on v{held}" for name, held in seen) or "no instance"
+        return Move(f"observed: {who}", FAIR, (after,), state.world)
 
     def _watched(self, state: State, view: View, quiet_ms: int) -> Move:
         slot = SLOTS[view.slot if view.direction == "revert" else view.old_slot]
@@ -402,8 +408,10 @@ def _words(flight: Flight) -> str:
             return f"slot {SLOTS[flight.what]} accepts v{flight.other}{fence}"
         case "disable":
             return f"slot {SLOTS[flight.what]} refuses{fence}"
-        case "promote" | "copy":
-            return f"{'store' if flight.effect == 'promote' else 'derived copy'} v{flight.other} → v{flight.what}"
+        case "promote":
+            return f"store v{flight.other} → v{flight.what}"
+        case "copy:x" | "copy:y":
+            return f"derived {flight.effect} v{flight.other} → v{flight.what}"
     return f"{flight.effect} v{flight.what}{fence}"
 
 

@@ -8,7 +8,7 @@ from .laws import broken, unproved
 from .moves import Moves
 from .search import Step
 from .shapes import Bounds, Habits, Move, State
-from .world import Rules, World, beginning, canonical
+from .world import Rules, World, beginning, canonical, shown
 
 ALARM = "9 no drift without a foreign hand"
 
@@ -41,7 +41,7 @@ class Outside:
         """Provisioned, and nothing under way."""
         bounds = self._setting.bounds
         tail: tuple[str | int, ...] = ("may",) if bounds.tail else ()
-        return State(self._fold.first(), beginning(bounds.rotations, 2), tail)
+        return State(self._fold.first(), beginning(bounds.rotations, 2, bounds.copies), tail)
 
     def steps(self, state: State) -> Iterator[Step[State]]:
         """Every move, and the law that announcing its effect breaks."""
@@ -64,7 +64,7 @@ class Outside:
         view, world = self._fold.view(state.secret), state.world
         if view.kind is not None:
             return "stopped" if view.stopped else ""
-        return "idle" if {world.main.current, world.copy.current} == {view.current} else ""
+        return "idle" if shown(world) == {view.current} else ""
 
     def shown(self, state: State) -> str:
         """Next step, slots, store, instances, what is under way."""
@@ -104,7 +104,8 @@ def _parts(world: World, step: str) -> Iterator[str]:
     for name, slot in zip("ab", world.slots, strict=True):
         content = f"v{slot.content}" if slot.content >= 0 else "-"
         yield f"{name}:{content}{'' if slot.enabled else ' refused'}"
-    yield f"store:v{world.main.current} copy:v{world.copy.current} delivered:v{world.delivered[0]} instances:"
+    yield f"store:v{world.main.current} copies:{','.join(f'v{one.current}' for one in world.copies)}"
+    yield f"delivered:v{world.delivered[0]} instances:"
     for one in world.people:
         held = "absent" if one.held < 0 else f"v{one.held}"
         yield held if one.dialling < 0 else f"{held} (v{one.dialling} on its way)"

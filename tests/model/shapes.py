@@ -34,6 +34,7 @@ class Bounds:
 
     rotations: int = 3
     flights: int = 2
+    copies: int = 1
     people: bool = True
     """Operators abort and revert at any legal time; instances reject."""
     holds: bool = False
@@ -60,6 +61,8 @@ class Habits:
     reconcile: bool = True
     first_look: bool = False
     """The first look at the store is taken for the last."""
+    one_copy: bool = False
+    """Of the derived copies only the first is looked at."""
     blind_look: bool = False
     """A look at the store is written down as expected, whatever was seen."""
     hides_conflict: bool = False

@@ -1,4 +1,4 @@
-"""The abstract world: target, store, derived copy, what is delivered, instances, effects under way.
+"""The abstract world: target, store, derived copies, what is delivered, instances, effects under way.
 
 Contents are small whole numbers: content k is what attempt k made (content k + REMADE is what a
 faulty worker makes when it generates a second time for one attempt). Everything is a tuple, so that
@@ -17,6 +17,7 @@ from typing import NamedTuple
 ABSENT, RETIRED, NOBODY = -1, -2, -1
 REMADE = 10
 SLOTS = ("a", "b")
+VIEWS = ("x", "y")
 BUNDLE = "bundle"
 
 
@@ -73,7 +74,7 @@ class World(NamedTuple):
 
     slots: tuple[Slot, Slot]
     main: Entry
-    copy: Entry
+    copies: tuple[Entry, ...]
     delivered: tuple[int, int]
     people: tuple[Process, ...]
     flights: tuple[Flight, ...]
@@ -83,13 +84,31 @@ class World(NamedTuple):
     """Whether the consumer was excused once: its instances may be left behind."""
 
 
-def beginning(attempts: int, people: int) -> World:
+def beginning(attempts: int, people: int, copies: int) -> World:
     """Provisioned: attempt 0 is current, in slot `a`, delivered and used by everybody."""
     entry = Entry(0, (0, *(ABSENT,) * attempts))
     process = Process(0, NOBODY)
     return World(
-        (Slot(True, 0, 0), Slot(False, ABSENT, 0)), entry, entry, (0, 0), (process,) * people, (), False, 0, False
+        (Slot(True, 0, 0), Slot(False, ABSENT, 0)),
+        entry,
+        (entry,) * copies,
+        (0, 0),
+        (process,) * people,
+        (),
+        False,
+        0,
+        False,
     )
+
+
+def shown(world: World) -> set[int]:
+    """The attempts that the store gives as current, in its own entry and in the derived copies."""
+    return {world.main.current, *(one.current for one in world.copies)}
+
+
+def is_pointer(effect: str) -> bool:
+    """Whether the effect says what the store gives as current."""
+    return effect == "promote" or effect.startswith("copy")
 
 
 def accepted(world: World, content: int) -> bool:
@@ -126,15 +145,20 @@ def perform(world: World, flight: Flight, rules: Rules) -> tuple[World, str]:
     if flight.effect == "deliver":
         return _deliver(world, flight, rules)
     if flight.effect == "stage":
-        main = _staged(world.main, flight)
-        return world._replace(main=main, copy=_staged(world.copy, flight)), "ok"
+        copies = tuple(_staged(one, flight) for one in world.copies)
+        return world._replace(main=_staged(world.main, flight), copies=copies), "ok"
     if flight.effect == "promote":
         entry, reply = _promoted(world.main, flight, rules)
         return world._replace(main=entry), reply
-    if flight.effect == "copy":
-        entry, reply = _promoted(world.copy, flight, rules)
-        return world._replace(copy=entry), reply
+    if flight.effect.startswith("copy"):
+        place = _place(flight.effect)
+        entry, reply = _promoted(world.copies[place], flight, rules)
+        return world._replace(copies=(*world.copies[:place], entry, *world.copies[place + 1 :])), reply
     return _retire(world, flight)
+
+
+def _place(effect: str) -> int:
+    return VIEWS.index(effect.removeprefix("copy:"))
 
 
 def _at_target(world: World, flight: Flight, rules: Rules) -> tuple[World, str]:
@@ -176,11 +200,10 @@ def _promoted(entry: Entry, flight: Flight, rules: Rules) -> tuple[Entry, str]:
 
 
 def _retire(world: World, flight: Flight) -> tuple[World, str]:
-    if flight.what in {world.main.current, world.copy.current}:
+    if flight.what in shown(world):
         return world, "conflict"
-    return world._replace(
-        main=_switched_off(world.main, flight.what), copy=_switched_off(world.copy, flight.what)
-    ), "ok"
+    copies = tuple(_switched_off(one, flight.what) for one in world.copies)
+    return world._replace(main=_switched_off(world.main, flight.what), copies=copies), "ok"
 
 
 def _switched_off(entry: Entry, attempt: int) -> Entry:
@@ -200,7 +223,7 @@ def alive(world: World, flight: Flight, rules: Rules) -> bool:
         return world.main.versions[flight.what] >= 0
     if not rules.cas or rules.promote_retired:
         return True
-    entry = world.main if flight.effect == "promote" else world.copy
+    entry = world.main if flight.effect == "promote" else world.copies[_place(flight.effect)]
     return entry.versions[flight.what] >= 0 and (entry.current == flight.other or entry.versions[flight.other] >= 0)
 
 
@@ -212,12 +235,12 @@ def canonical(world: World, needed: frozenset[int], planned: int, rules: Rules) 
     good as retired.
     """
     flights = tuple(one for one in world.flights if alive(world, one, rules))
-    named = {number for one in flights if one.effect in {"promote", "copy"} for number in (one.what, one.other)}
-    used = needed | named | {world.main.current, world.copy.current}
-    main, copy = _trimmed(world.main, used, planned), _trimmed(world.copy, used, planned)
+    named = {number for one in flights if is_pointer(one.effect) for number in (one.what, one.other)}
+    used = needed | named | shown(world)
+    main, copies = _trimmed(world.main, used, planned), tuple(_trimmed(one, used, planned) for one in world.copies)
     flights = tuple(one for one in flights if one.effect != "stage" or main.versions[one.what] == ABSENT)
     slots, delivered, flights = _ranked(world.slots, world.delivered, flights)
-    return World(slots, main, copy, delivered, world.people, flights, world.landed, world.escrow, world.excused)
+    return World(slots, main, copies, delivered, world.people, flights, world.landed, world.escrow, world.excused)
 
 
 @cache

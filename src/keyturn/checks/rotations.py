@@ -23,8 +23,8 @@ class Standing:
     """One secret. Ages and periods in seconds; texts are empty where there is nothing to say.
 
     `age` is that of the current version (None: there is none), `every` how old it may become,
-    `rotatable` whether Keyturn changes it by itself, `undeclared` whether only somebody holds it up
-    who is of no declared consumer.
+    `rotatable` whether Keyturn changes it by itself, `mints` whether it makes at least the first version,
+    `undeclared` whether only somebody holds it up who is of no declared consumer.
     """
 
     secret: str
@@ -38,13 +38,14 @@ class Standing:
     failing: str = ""
     gap: bool = False
     unsupported: str = ""
+    mints: bool = False
 
 
 def findings(facts: Standing) -> tuple[Finding, ...]:
     """What is open, stuck, overdue or not begun."""
     name, found = facts.secret, []
     if facts.age is None and not facts.open_step:
-        verb = "provision" if facts.rotatable else "set"
+        verb = "provision" if facts.rotatable or facts.mints else "set"
         found.append(_warn("no-version", name, "there is no version yet", f"keyturn {verb} {name}"))
     if facts.drift:
         message = f"{facts.drift}: the world matches nothing that was decided"
@@ -60,7 +61,8 @@ def findings(facts: Standing) -> tuple[Finding, ...]:
         found.append(Finding("rotation-open", name, Severity.INFO, message, f"keyturn status {name}"))
     if facts.age is not None and facts.every is not None and facts.age > facts.every and not facts.open_step:
         message = f"its version is {format_duration(facts.age)} old, due after {format_duration(facts.every)}"
-        found.append(_warn("rotation-overdue", name, message, f"keyturn rotate {name}"))
+        verb = "rotate" if facts.rotatable else "set"
+        found.append(_warn("rotation-overdue", name, message, f"keyturn {verb} {name}"))
     return (*found, *_journal(facts))
 
 

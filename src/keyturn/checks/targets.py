@@ -16,6 +16,7 @@ REASONS = (
     "current-refused",
     "current-unusable",
     "store-differs",
+    "copy-differs",
     "repaired",
 )
 
@@ -46,7 +47,11 @@ def findings(facts: TargetLook) -> tuple[Finding, ...]:
 
 def agreement_findings(facts: Agreement) -> tuple[Finding, ...]:
     """Where store or target are not as the journal decided."""
-    return (*store_findings(facts.secret, facts.decided, facts.stored), *target_findings(facts))
+    return (
+        *store_findings(facts.secret, facts.decided, facts.stored),
+        *copy_findings(facts),
+        *target_findings(facts),
+    )
 
 
 def target_findings(facts: Agreement) -> tuple[Finding, ...]:
@@ -59,7 +64,25 @@ def store_findings(secret: str, decided: str | None, stored: str | None) -> tupl
     if stored == decided:
         return ()
     message = f"the store's current version is {stored or 'none'}, the journal decided {decided or 'none'}"
-    return (Finding("store-differs", secret, Severity.CRITICAL, message, f"keyturn history {secret}"),)
+    remedy = f"keyturn history {secret}"
+    if stored is None:
+        remedy = f"keyturn copy {secret} --from FORMER-STORE --to ITS-STORE if its store was changed; else {remedy}"
+    return (Finding("store-differs", secret, Severity.CRITICAL, message, remedy),)
+
+
+def copy_findings(facts: Agreement) -> tuple[Finding, ...]:
+    """Where derived copies are not."""
+    remedy = "keyturn tick puts right what is Keyturn's own; else find out who wrote it"
+    return tuple(
+        Finding(
+            "copy-differs",
+            facts.secret,
+            Severity.CRITICAL,
+            f"the derived copy {view} shows version {shown or 'none'}, the journal decided {facts.decided or 'none'}",
+            remedy,
+        )
+        for view, shown in facts.copies.items()
+    )
 
 
 def _probe(facts: Agreement) -> tuple[Finding, ...]:

@@ -26,6 +26,7 @@ class Ran:
 def run_script(script: bytes, tell: Callable[[str], None]) -> Ran:
     """Run it with bash, with the caller's environment and an empty stdin; each line of its stderr goes to `tell`.
 
+    `-p` keeps bash from running what nobody was shown: BASH_ENV, and functions that the environment holds.
     Ctrl-C reaches both it and us; what it did by then is done.
 
     Raises:
@@ -34,7 +35,7 @@ def run_script(script: bytes, tell: Callable[[str], None]) -> Ran:
     with _sealed(script) as fd, tempfile.TemporaryFile() as out:
         try:
             process = subprocess.Popen(  # noqa: S603 - the script that was shown, and nothing else
-                ["bash", f"/proc/self/fd/{fd}"],  # noqa: S607 - which bash is the caller's choice, as it is for az
+                ["bash", "-p", f"/proc/self/fd/{fd}"],  # noqa: S607 - which bash is the caller's choice, as it is for az
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 stdout=out,

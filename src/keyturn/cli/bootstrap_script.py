@@ -39,6 +39,9 @@ _HEAD = """\
 #
 # Not verified against Azure:
 {doubts}
+case "${{BASH_VERSION:-none}}" in
+  [1-3].* | none) echo 'keyturn: it needs bash 4 or later: bash FILE' >&2; exit 1 ;;
+esac
 set -euo pipefail
 
 subscription={subscription}

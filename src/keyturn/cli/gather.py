@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,12 +31,17 @@ from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
 from keyturn.core.clock import Moment
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived
 from keyturn.core.errors import KeyturnError
 from keyturn.core.secret import Bundle
 from keyturn.journal.audit import verify
+from keyturn.manifest.unavailable import Unavailable
 from keyturn.rotation import course
+from keyturn.rotation.copies import derives
 from keyturn.system.files import OPEN_TO_OTHERS
 from keyturn.wiring import Assembly, State
+
+Shown = Mapping[Derived, str | None]
 
 NOT_FOR_STRANGERS = 0o027
 WRITABLE_BY_STRANGERS = 0o002
@@ -45,7 +51,7 @@ WRITABLE_BY_STRANGERS = 0o002
 class Facts:
     """All that was seen."""
 
-    missing: tuple[str, ...]
+    missing: tuple[Unavailable, ...]
     places: tuple[Place, ...]
     key: Key
     chains: Chains
@@ -74,10 +80,11 @@ def gather(assembly: Assembly) -> Facts:
     stocked = stocks(assembly)
     holding = tuple(holdings(assembly, stocked, known)) if known is not None else ()
     able = all_able(manifest)
-    looks = [_secret(assembly, name, rows.get(name, NEVER)) for name in able]
+    shown = _shown(assembly, able)
+    looks = [_secret(assembly, name, rows.get(name, NEVER), shown) for name in able]
     now = assembly.clock.now()
     return Facts(
-        missing=manifest.unavailable(),
+        missing=manifest.missing,
         places=tuple(_places(assembly)),
         key=key_of(state),
         chains=chains,
@@ -183,31 +190,45 @@ class _Looks:
     rights: RightsLook | None
 
 
-def _secret(assembly: Assembly, name: str, row: Mapping[str, Any]) -> _Looks:
+def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> _Looks:
     """Its current content is read once, when the first of them needs it, and not kept beyond."""
 
     @lru_cache(1)
     def bundle(version: str) -> Bundle:
         return assembly.store(name).read(assembly.store_name(name), version)
 
-    target, agreement = _target(assembly, name, row, bundle)
+    target, agreement = _target(assembly, name, row, bundle, shown)
     # a target that cannot be asked is one finding, not two
     rights = target_rights(assembly, name) if target.failure is None else None
     return _Looks(target, agreement, tuple(_consumers(assembly, name, row, bundle)), rights)
 
 
+def _shown(assembly: Assembly, names: tuple[str, ...]) -> Shown:
+    """What each derived copy shows, by one look at each store; nothing of a store that cannot be looked at."""
+    found: dict[Derived, str | None] = {}
+    by_store: dict[str, list[Derived]] = {}
+    for name in names:
+        by_store.setdefault(assembly.manifest.store_of(name), []).extend(assembly.copies(name))
+    for store, copies in by_store.items():
+        if copies:
+            with suppress(KeyturnError):  # the look at the store itself says why
+                shown = derives(assembly.store_named(store)).shown(copies)
+                found |= {copy: shown.get(copy) for copy in copies}
+    return found
+
+
 def _target(
-    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle]
+    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle], shown: Shown
 ) -> tuple[TargetLook, Agreement | None]:
     sslmode = getattr(getattr(assembly.manifest.secrets[name], "target", None), "sslmode", None)
     try:
-        return TargetLook(name, sslmode, None), _agreement(assembly, name, row, bundle)
+        return TargetLook(name, sslmode, None), _agreement(assembly, name, row, bundle, shown)
     except KeyturnError as failure:
         return TargetLook(name, sslmode, failure), None
 
 
 def _agreement(
-    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle]
+    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle], shown: Shown
 ) -> Agreement | None:
     """What the store holds is judged for all secrets at once; here it is taken to be as decided."""
     rotator, current = assembly.rotator(name), row.get("current")
@@ -215,11 +236,14 @@ def _agreement(
     if row.get("rotation"):
         return None  # both versions are in order while a rotation is open
     if current is None:
-        return Agreement(name, None, None, None, tuple(looks))
+        taken = {copy.view: shown[copy] for copy in assembly.copies(name) if shown.get(copy) is not None}
+        return Agreement(name, None, None, None, tuple(looks), copies=taken)
     version = current["version"]
     probe = rotator.accepts(bundle(version))
     idle = tuple(look for look in looks if look.slot != current["slot"])
-    return Agreement(name, version, version, probe, idle)
+    mine = {copy.view: shown[copy] for copy in assembly.copies(name) if copy in shown}
+    copies = {view: there for view, there in mine.items() if there != version}
+    return Agreement(name, version, version, probe, idle, copies=copies)
 
 
 def _consumers(

@@ -9,7 +9,7 @@ import typer
 
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
-from keyturn.core.errors import NotFound, UsageError
+from keyturn.core.errors import UsageError
 from keyturn.core.secret import MASK, Bundle, SecretValue
 from keyturn.manifest import Manifest
 from keyturn.rotation.intake import note_access
@@ -76,8 +76,7 @@ def _current(assembly: Assembly, secret: str) -> tuple[Bundle, str]:
     store, entry = assembly.store(secret), assembly.store_name(secret)
     version = store.current(entry)
     if version is None:
-        verb = "set" if assembly.manifest.secrets[secret].kind == "manual" else "provision"
-        raise NotFound(f"{secret} has no version yet", f"keyturn {verb} {secret}")
+        raise assembly.absent(secret)
     return store.read(entry, version), version
 
 

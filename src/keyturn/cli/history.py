@@ -1,6 +1,6 @@
 """`keyturn history`: the rotations of a secret as evidence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +10,8 @@ from keyturn.cli.opening import opened
 from keyturn.core.clock import parse_rfc3339
 from keyturn.core.duration import format_duration
 from keyturn.journal.record import Record
+from keyturn.rotation.bringing import IMPORTED
+from keyturn.rotation.minting import HOW as MADE
 from keyturn.rotation.report import Report, Shown, reports
 
 
@@ -25,8 +27,9 @@ def command(
         with opened(context) as assembly:
             assembly.manifest.secret(name)
             records = assembly.journal.read(name)
-        found, brought = reports(records), [_brought(one) for one in records if _by_hand(one)]
-        lines = [f"{one['time']}  brought by {one['actor']}: version {one['version']}" for one in brought]
+        how = {one.data.get("attempt"): str(one.data.get("how")) for one in records if one.kind == IMPORTED}
+        found, brought = reports(records), [_brought(one, how) for one in records if _by_hand(one)]
+        lines = [_line(one) for one in brought]
         lines += [_summary(one) for one in found]
         lines += list(_details(found[-1])) if found else []
         data = {"secret": name, "rotations": [one.as_json() for one in found], "brought": brought}
@@ -39,8 +42,16 @@ def _by_hand(record: Record) -> bool:
     return record.kind == "version.promoted" and record.data.get("rotation") == ""
 
 
-def _brought(record: Record) -> dict[str, Any]:
-    return {"time": record.time, "actor": record.actor, "version": record.data["version"], "record": record.seq}
+def _brought(record: Record, how: Mapping[Any, str]) -> dict[str, Any]:
+    said = {"time": record.time, "actor": record.actor, "version": record.data["version"], "record": record.seq}
+    return {**said, "how": how.get(record.data.get("attempt"), "")}
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    """Who brought it, and how; a first key that Keyturn made was made by whoever called for it."""
+    word = "made" if one["how"] == MADE else "brought"
+    how = f" ({one['how']})" if one["how"] else ""
+    return f"{one['time']}  {word} by {one['actor']}{how}: version {one['version']}"
 
 
 def _summary(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,7 +116,8 @@ def _plan(assembly: Assembly, leads: Leads, found: Read, *, replace: bool) -> _P
 def _brought(assembly: Assembly, ready: Ready, *, replace: bool) -> Brought:
     name, table = ready.secret, assembly.manifest.secret(ready.secret)
     slot = assembly.rotator(name).slot_of(ready.bundle) if _built(table.kind) else ""
-    place = Place(name, assembly.store(name), assembly.store_name(name), slot)
+    copies, publish = assembly.copies(name), partial(assembly.published, name)
+    place = Place(name, assembly.store(name), assembly.store_name(name), slot, copies, publish)
     return Brought(place, ready.bundle, HOW, ready.sources, replaces=replace and table.kind == "manual")
 
 

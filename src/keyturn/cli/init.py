@@ -8,13 +8,17 @@ import typer
 
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
+from keyturn.cli.guide_places import RUN, Laid, lay_out
 from keyturn.core.errors import Refused, UsageError
 from keyturn.core.secret import NAME, SecretValue, check_name
-from keyturn.manifest.template import minimal
+from keyturn.manifest.template import from_guide, minimal
 from keyturn.system.files import Directory
 from keyturn.wiring import create_state, state_of
 
 MANIFEST, STATE, IGNORE = "keyturn.toml", ".keyturn", ".gitignore"
+FROM_GUIDE = (
+    "next: change hosts and names in it, keyturn import what you have, keyturn provision --missing for the rest"
+)
 
 
 def command(  # noqa: PLR0913 - one parameter for each option
@@ -28,11 +32,18 @@ def command(  # noqa: PLR0913 - one parameter for each option
     recovery_file: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Write the recovery code there (0600), not to the terminal.")
     ] = None,
+    guide: Annotated[
+        bool, typer.Option("--from-guide", help="Declare every name of the guide, and make its directories.")
+    ] = False,
+    run: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="With --from-guide: what consumers read; else /run/keyturn.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write keyturn.toml and make vault, journal and key file.
 
     The recovery code is shown once. It opens the vault when the key file is lost. It is kept nowhere: put it on paper.
+    With --from-guide, DIR also gets secrets and config, where values wait for `keyturn import`. What is there stays.
     """
 
     def work() -> Answer:
@@ -43,29 +54,34 @@ def command(  # noqa: PLR0913 - one parameter for each option
             raise UsageError(
                 "there is no terminal to show the recovery code on", "say where it goes: --recovery-file PATH"
             )
+        if run is not None and not guide:
+            raise UsageError("--run without --from-guide", "leave it out: the manifest says where each consumer reads")
         places = state_of((state or here / STATE).absolute())
         manifest = here / MANIFEST
         _free(manifest)
+        laid = lay_out(here, (run or RUN).absolute()) if guide else Laid(RUN)
         with Recovery(recovery_file) as recovery:
             created = create_state(places)
             recovery.keep(created.recovery)
         with Directory(places.directory) as own:
             own.write(IGNORE, b"*\n")
         with Directory(here, follow=True) as folder:
-            pins = {"vault_id": created.vault_id, "pin": created.checkpoint_key}
-            text = minimal(named, environment=environment, state=str(places.directory), **pins)
+            head = (named, created.vault_id, environment, str(places.directory), created.checkpoint_key)
+            text = from_guide(*head, run=str(laid.run), here=str(here)) if guide else minimal(*head)
             folder.create(MANIFEST, text.encode(), mode=0o644)
             folder.sync()
         made = {"manifest": str(manifest), "state": str(places.directory), "key_file": str(places.key_file)}
         data: dict[str, Any] = {**made, "service": named, "environment": environment, "vault_id": created.vault_id}
         data["checkpoint_key"] = created.checkpoint_key
         data["recovery_file"] = str(recovery_file) if recovery_file else None
+        data["directories"] = list(map(str, laid.made))
         lines = (
             *(f"{what.replace('_', ' ')}: {path}" for what, path in made.items()),
             f"checkpoint key: {created.checkpoint_key}",
-            "next: declare a secret in it, then keyturn plan",
+            *(f"directory: {path} (0700)" for path in laid.made),
+            FROM_GUIDE if guide else "next: declare a secret in it, then keyturn plan",
         )
-        return Answer(data, lines)
+        return Answer(data, lines, notes=laid.notes)
 
     answering("init", as_json, work)
 

@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, str] = {
     "set": "set",
     "get": "get",
     "list": "list",
+    "copy": "copy",
+    "eject": "eject",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",

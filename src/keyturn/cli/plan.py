@@ -9,10 +9,13 @@ import typer
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.rotate import able_to_rotate
+from keyturn.cli.sentence import not_rotated
 from keyturn.core.consumer import Grade
 from keyturn.core.duration import format_duration
 from keyturn.core.errors import NotAvailable
+from keyturn.core.kinds import MANUAL, rotates
 from keyturn.manifest import Manifest
+from keyturn.manifest.secret import SecretTable
 from keyturn.rotation.events import ConsumerRule
 from keyturn.rotation.labels import label
 from keyturn.rotation.plan import Plan
@@ -49,7 +52,8 @@ def command(
             parts = [_part(assembly, one) for one in names]
         missing = manifest.unavailable() if name is None else manifest.unavailable_for(name)
         lines = [line for part in parts for line in part.lines] or ["no secret is declared: there is nothing to plan"]
-        lines += [f"not available in this version: {line}" for line in missing]
+        other = [one for one in manifest.missing_for(name) if not one.by_hand]
+        lines += [f"not available in this version: {one}" for one in other]
         return Answer({"plans": [part.data for part in parts], "not_available": list(missing)}, tuple(lines))
 
     answering("plan", as_json, work)
@@ -58,20 +62,32 @@ def command(
 def _part(assembly: Assembly, name: str) -> Part:
     manifest = assembly.manifest
     table = manifest.secrets[name]
-    if table.kind == "manual":
-        every = f" every {format_duration(table.rotate.every)}" if table.rotate.every else ""
-        lines = (f"{name}: a person changes it{every}: keyturn set {name}",)
-        return Part(_nothing(name, table.kind, "manual"), lines)
+    if not rotates(table.kind):
+        return _by_hand(assembly, name)
     if not able_to_rotate(manifest, name):
         lines = (f"{name}: kind {table.kind}: a part of it is not available in this version, see below",)
         return Part(_nothing(name, table.kind, "not-available"), lines)
     plan = assembly.engine(name).plan()
-    unsafe = tuple(
+    unsafe = _unsafe(table)
+    return Part(_data(plan, unsafe), tuple(_lines(plan, unsafe, manifest)))
+
+
+def _by_hand(assembly: Assembly, name: str) -> Part:
+    """What Keyturn keeps and delivers, and a person changes: always so, or in this version."""
+    table = assembly.manifest.secrets[name]
+    every = f" every {format_duration(table.rotate.every)}" if table.rotate.every else ""
+    why = "" if table.kind == MANUAL else f" ({not_rotated(table.kind)})"
+    lines = [f"{name}: a person changes it{every}: keyturn set {name}{why}"]
+    lines += [f"  note: {line}" for line in _unsafe(table)]
+    return Part(_nothing(name, table.kind, "manual" if table.kind == MANUAL else "not-available"), tuple(lines))
+
+
+def _unsafe(table: SecretTable) -> tuple[str, ...]:
+    return tuple(
         f"{view} is published without what changes with it: {published.unsafe_alone}"
         for view, published in table.publish.items()
         if published.unsafe_alone
     )
-    return Part(_data(plan, unsafe), tuple(_lines(plan, unsafe, manifest)))
 
 
 def _nothing(name: str, kind: str, how: str) -> dict[str, Any]:

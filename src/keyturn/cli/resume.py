@@ -7,6 +7,7 @@ import typer
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.rotating import run, running, told
 from keyturn.core.errors import NotAvailable, Refused, UsageError
+from keyturn.core.kinds import rotates
 from keyturn.journal.record import SYSTEM, AcceptsGap
 from keyturn.rotation import course
 from keyturn.wiring import Assembly
@@ -58,7 +59,7 @@ def _accept_clock(assembly: Assembly, reason: str | None) -> tuple[str, ...]:
 
 
 def _rotatable(assembly: Assembly, name: str) -> bool:
-    return name != SYSTEM and assembly.manifest.secret(name).kind != "manual"
+    return name != SYSTEM and rotates(assembly.manifest.secret(name).kind)
 
 
 def _accept_gap(assembly: Assembly, name: str, reason: str) -> tuple[str, ...]:

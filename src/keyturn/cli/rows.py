@@ -6,6 +6,7 @@ from typing import Any
 
 from keyturn.checks.rotations import Standing
 from keyturn.core.clock import parse_rfc3339
+from keyturn.core.kinds import mints, rotates
 from keyturn.manifest.secret import SecretTable
 from keyturn.rotation.labels import label
 
@@ -24,7 +25,8 @@ def standing(name: str, table: SecretTable, row: Mapping[str, Any], now: datetim
     failed = rotation and rotation["failed"]
     return Standing(
         secret=name,
-        rotatable=table.kind != "manual",
+        rotatable=rotates(table.kind),
+        mints=mints(table.kind),
         age=age(row, now),
         every=table.rotate.every,
         open_step=label(rotation["step"]) if rotation else "",

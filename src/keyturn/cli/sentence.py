@@ -7,6 +7,7 @@ from typing import Any
 
 from keyturn.core.clock import parse_rfc3339, rfc3339
 from keyturn.core.duration import format_duration
+from keyturn.core.kinds import MANUAL, begins, rotates
 from keyturn.rotation.labels import label
 from keyturn.rotation.report import Report
 
@@ -19,7 +20,7 @@ class Subject:
     """
 
     name: str
-    manual: bool
+    kind: str
     row: Mapping[str, Any]
     report: Report | None
     deadline: float
@@ -40,8 +41,7 @@ def sentence(subject: Subject, now: datetime) -> str:
         return _open(subject, row["rotation"], now)
     if row.get("current"):
         return _done(subject, row["current"], now)
-    verb = "set" if subject.manual else "provision"
-    return f"{subject.name} has no version yet: keyturn {verb} {subject.name}"
+    return f"{subject.name} has no version yet: keyturn {begins(subject.kind)} {subject.name}"
 
 
 def _drift(subject: Subject, drift: Mapping[str, Any]) -> str:
@@ -116,8 +116,21 @@ def _done(subject: Subject, current: Mapping[str, Any], now: datetime) -> str:
     if last:
         words += f"; its last rotation {last['outcome']} at {last['at']}"
         words += f", the old version was {last['death']}" if last["death"] else ""
+    words += _by_hand(subject)
     if subject.every is None:
         return words
     left = subject.every - age
     when = f"due in {format_duration(left)}" if left > 0 else f"due since {format_duration(-left)}"
     return f"{words}; {when}"
+
+
+def _by_hand(subject: Subject) -> str:
+    """Who changes it, where Keyturn does not."""
+    if subject.kind == MANUAL:
+        return "; a person changes it"
+    return "" if rotates(subject.kind) else f"; a person changes it: {not_rotated(subject.kind)}"
+
+
+def not_rotated(kind: str) -> str:
+    """What this version does not do for a kind, in words."""
+    return f"rotating kind {kind} is not available in this version"

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +13,11 @@ import typer
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
-from keyturn.core.errors import Refused, UsageError
+from keyturn.core.errors import KeyturnError, NotAvailable, Refused, Unavailable, UsageError
+from keyturn.core.kinds import rotates
 from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
 from keyturn.rotation.intake import Taken, take_in
+from keyturn.rotation.serving import serve
 from keyturn.system.files import make_directory, read_file
 from keyturn.wiring import Assembly
 
@@ -47,35 +50,51 @@ def command(
 ) -> None:
     """Bring a value that a person changes: prompt, stdin or file.
 
-    One line break at the end of a file or of stdin is left out, and that is said. A secret that
-    Keyturn can rotate is refused: rotate it instead.
+    One line break at the end of a file or of stdin is left out, and that is said. It is delivered to
+    those who use it. A secret that Keyturn can rotate is refused: rotate it instead.
     """
 
     def work() -> Answer:
         with opened(context) as assembly:
             table = assembly.manifest.secret(name)
-            if table.kind != "manual":
+            if rotates(table.kind):
                 remedy = f"keyturn rotate {name}, or for the first version keyturn provision {name}"
-                raise Refused(f"{name} is rotated by Keyturn, nobody sets it (import is not available yet)", remedy)
-            chosen = sources(tuple(fields or ()), table.bundle)
+                raise Refused(f"{name} is rotated by Keyturn, nobody sets it", remedy)
+            chosen = sources(tuple(fields or ()), table.brought, tuple(table.follows))
             assembly.store(name)  # a store that cannot be opened is said before anybody types a value
-            bundle = Bundle({source.field: read(source) for source in chosen})
-            taken = _take_in(assembly, name, bundle, "+".join(sorted({source.how for source in chosen})))
+            bundle = assembly.whole(name, {source.field: read(source) for source in chosen})
+            taken = take(assembly, name, bundle, "+".join(sorted({source.how for source in chosen})))
+            delivered, failure = deliver(assembly, name)
         data = {"secret": name, "version": taken.version, "was": taken.was, "fields": sorted(bundle)}
         line = f"{name}: version {taken.version} is current" + (f", before it {taken.was}" if taken.was else "")
-        return Answer(data, (line,))
+        return Answer({**data, "delivered": list(delivered)}, (line, *delivered), error=failure)
 
     answering("set", as_json, work)
 
 
-def _take_in(assembly: Assembly, name: str, bundle: Bundle, how: str) -> Taken:
+def take(assembly: Assembly, name: str, bundle: Bundle, how: str) -> Taken:
+    """Make `bundle` the current version. Raises Refused, AdapterError."""
     make_directory(assembly.state.locks)
     lock = assembly.state.locks / f"{name}.lock"
-    return take_in(assembly.journal, assembly.store(name), name, assembly.store_name(name), bundle, how, lock)
+    store, entry, publish = assembly.store(name), assembly.store_name(name), partial(assembly.published, name)
+    return take_in(assembly.journal, store, name, entry, bundle, how, lock, assembly.copies(name), publish)
 
 
-def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]:
-    """Where each field comes from; without a word, from a prompt.
+def deliver(assembly: Assembly, name: str) -> tuple[tuple[str, ...], KeyturnError | None]:
+    """Bring the current version to those who use it; a line for each, and why one did not take it."""
+    try:
+        agreed = serve(assembly.journal, assembly.served(name))
+    except NotAvailable:
+        return (), None  # a consumer of a kind that is not built: `plan` says so
+    except KeyturnError as error:
+        return (), Unavailable(
+            f"the version is current, and not delivered: {error.message}", "mend it, then keyturn tick"
+        )
+    return agreed.repaired, None
+
+
+def sources(words: Sequence[str], fields: tuple[str, ...], more: tuple[str, ...] = ()) -> tuple[Source, ...]:
+    """Where each field comes from; without a word, from a prompt. The fields `more` may be left out.
 
     Raises:
         UsageError: a word that is no source (it is not repeated: it may be a value), a field that
@@ -85,7 +104,7 @@ def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]
         return tuple(Source(field, PROMPT) for field in fields)
     found: dict[str, Source] = {}
     for word in words:
-        source = _source(word, fields)
+        source = _source(word, fields, more)
         if source.field in found:
             raise UsageError(f"the field {source.field} is named twice", "name each field once")
         found[source.field] = source
@@ -93,10 +112,10 @@ def sources(words: Sequence[str], fields: tuple[str, ...]) -> tuple[Source, ...]
         raise UsageError(f"the fields {', '.join(missing)} are missing", f"{missing[0]}=@FILE, or {missing[0]}=prompt")
     if sum(source.where == STDIN for source in found.values()) > 1:
         raise UsageError("stdin can be one field only", "use @FILE for the others")
-    return tuple(found[field] for field in fields)
+    return tuple(found[field] for field in (*fields, *more) if field in found)
 
 
-def _source(word: str, fields: tuple[str, ...]) -> Source:
+def _source(word: str, fields: tuple[str, ...], more: tuple[str, ...]) -> Source:
     field, equals, where = word.partition("=")
     if not equals and len(fields) == 1:
         field, where = fields[0], word
@@ -104,9 +123,9 @@ def _source(word: str, fields: tuple[str, ...]) -> Source:
         raise UsageError(
             "a value has no place on a command line, where others can read it", "FIELD=@FILE, FIELD=- or FIELD=prompt"
         )
-    if field not in fields:
+    if field not in {*fields, *more}:
         shown = repr(field) if FIELD.match(field) else "that"
-        raise UsageError(f"the secret has no field {shown:.80}", f"it has {', '.join(fields)}")
+        raise UsageError(f"the secret has no field {shown:.80}", f"it has {', '.join((*fields, *more))}")
     return Source(field, where)
 
 

@@ -17,6 +17,9 @@ from keyturn.rotation.state import Stored
 from keyturn.system.locks import is_held
 from keyturn.wiring import Assembly
 
+NO_VERSION = "no-version"
+"""The finding that the sentence of a secret says in the same words: people need not read it twice."""
+
 
 def command(
     context: typer.Context,
@@ -35,31 +38,40 @@ def command(
             names = tuple(assembly.manifest.secrets) if name is None else (name,)
             for one in names:
                 assembly.manifest.secret(one)
-            return _answer(assembly, names, everything=name is None)
+            return _answer(assembly, names, everything=name is None, as_json=as_json)
 
     answering("status", as_json, work)
 
 
-def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool) -> Answer:
+def _answer(assembly: Assembly, names: tuple[str, ...], *, everything: bool, as_json: bool) -> Answer:
     manifest, rows, now = assembly.manifest, assembly.journal.projected(), assembly.clock.now().wall
     secrets = [_secret(assembly, name, rows.get(name, NEVER), now) for name in names]
     found = tuple(
         finding
         for name in names
         for finding in rotations.findings(standing(name, manifest.secrets[name], rows.get(name, NEVER), now))
+        if as_json or finding.reason != NO_VERSION
     )
-    missing = manifest.unavailable() if everything else manifest.unavailable_for(names[0])
-    data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets}
+    managed = sum(secret["current"] is not None and secret["state"] != "drift" for secret in secrets)
+    data = {"service": manifest.service, "environment": manifest.environment, "secrets": secrets, "managed": managed}
     lines = tuple(secret["sentence"] for secret in secrets) or ("no secret is declared: keyturn.toml says how",)
+    if everything and secrets:
+        lines = (*lines, _summary(managed, len(secrets)))
+    missing = [one for one in manifest.missing_for(None if everything else names[0]) if not one.by_hand]
     return Answer(data, lines, findings=(*found, *declared.findings(missing)))
+
+
+def _summary(managed: int, declared: int) -> str:
+    """How many have a version that Keyturn keeps, and nothing unexplained about it."""
+    return f"{'all' if managed == declared else f'{managed} of'} {declared} secrets are managed"
 
 
 def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     table = assembly.manifest.secrets[name]
     report = open_report_of(assembly.journal, name, row["rotation"]) if row.get("rotation") else None
-    policy, manual = assembly.policy(name), table.kind == "manual"
+    policy = assembly.policy(name)
     at_work = is_held(assembly.state.locks / f"{name}.lock")
-    subject = Subject(name, manual, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
+    subject = Subject(name, table.kind, row, report, policy.deadline, policy.window, table.rotate.every, at_work)
     current, rotation = row.get("current"), row.get("rotation")
     return {
         "name": name,

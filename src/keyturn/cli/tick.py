@@ -10,16 +10,18 @@ from keyturn.checks import clock
 from keyturn.checks.targets import agreement_findings
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.outside import keep_up
-from keyturn.cli.rotate import able_to_rotate, order
+from keyturn.cli.rotate import order
 from keyturn.cli.rotating import run, running
 from keyturn.core.duration import parse_duration
-from keyturn.core.errors import AdapterError, Incomplete, KeyturnError, Refused, UsageError
+from keyturn.core.errors import AdapterError, Incomplete, KeyturnError, NotAvailable, Refused, UsageError
 from keyturn.core.finding import Finding
+from keyturn.core.kinds import rotates
 from keyturn.journal.record import KeepsRows
 from keyturn.rotation import course
 from keyturn.rotation.engine import Engine
 from keyturn.rotation.looks import Looks
 from keyturn.rotation.schedule import is_due, is_next_look
+from keyturn.rotation.serving import serve
 from keyturn.wiring import Assembly
 
 CLOSED = "rotation.closed"
@@ -82,7 +84,8 @@ def command(
         with running(context, as_events=as_events) as assembly:
             found, touched = one_pass(assembly, limit)
             sent = keep_up(assembly)
-            skipped = [name for name in assembly.manifest.secrets if not able_to_rotate(assembly.manifest, name)]
+            mine = {one.secret for one in touched}
+            skipped = [name for name in assembly.manifest.secrets if name not in mine]
         stepped = [Incomplete(finding.message, finding.remedy) for finding in found]
         errors = sorted((*stepped, *(one.error for one in touched if one.error)), key=lambda error: error.exit_status)
         lines = tuple(one.line for one in touched if one.line)
@@ -107,7 +110,10 @@ def one_pass(assembly: Assembly, patience: float | None) -> tuple[tuple[Finding,
     if not found:
         course.watch(assembly.journal, now)
     going = Round(assembly, Looks(assembly.state.looks), patience, frozen=bool(found))
-    return found, [_touch(going, name) for name in names]
+    kept = [name for name, table in assembly.manifest.secrets.items() if not rotates(table.kind)]
+    seen = _seen(assembly, kept)
+    served = (_serve(assembly, name, seen.get(name)) for name in kept)
+    return found, [*(_touch(going, name) for name in names), *(one for one in served if one is not None)]
 
 
 def _seconds(text: str) -> float:
@@ -124,6 +130,32 @@ def _touch(going: Round, name: str) -> Touched:
         return Touched(name, "busy", f"{name}: left alone: {busy.message}")
     except KeyturnError as error:
         return Touched(name, "failed", f"{name}: {error.message}", error)
+
+
+def _seen(assembly: Assembly, names: list[str]) -> dict[str, str]:
+    """The current version of each, by one look at each store; one that cannot be looked at says so in its turn."""
+    found: dict[str, str] = {}
+    for store in {assembly.manifest.store_of(name) for name in names}:
+        with suppress(KeyturnError):
+            there = assembly.store_named(store).currents()
+            mine = (name for name in names if assembly.manifest.store_of(name) == store)
+            found |= {name: there[entry] for name in mine if (entry := assembly.store_name(name)) in there}
+    return found
+
+
+def _serve(assembly: Assembly, name: str, seen: str | None) -> Touched | None:
+    """A secret that no rotation moves: as decided in its store, and delivered; None where there is nothing to do."""
+    try:
+        agreed = serve(assembly.journal, assembly.served(name), seen)
+    except NotAvailable:
+        return None
+    except Refused as busy:
+        return Touched(name, "busy", f"{name}: left alone: {busy.message}")
+    except KeyturnError as error:
+        return Touched(name, "failed", f"{name}: {error.message}", error)
+    if agreed.stored is None and agreed.decided is None:
+        return Touched(name, "left")
+    return _reconciled(name, agreement_findings(agreed))
 
 
 def _turn(going: Round, name: str, engine: Engine) -> Touched:
@@ -159,6 +191,10 @@ def _look(going: Round, name: str, engine: Engine) -> Touched:
     found = agreement_findings(engine.reconcile(target=target))
     if target:
         going.looks.note(name, now)
+    return _reconciled(name, found)
+
+
+def _reconciled(name: str, found: tuple[Finding, ...]) -> Touched:
     bad = [finding for finding in found if finding.fails]
     error = Incomplete(f"{name}: {bad[0].message}", bad[0].remedy) if bad else None
     line = f"{name}: is not as decided" if bad else ""

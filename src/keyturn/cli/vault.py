@@ -15,6 +15,7 @@ from keyturn.cli.opening import opened
 from keyturn.cli.set import PROMPT, Source, read
 from keyturn.cli.vault_slots import Removed, Row, add, record_data, recover, remove, slots
 from keyturn.core.errors import UsageError
+from keyturn.core.kinds import rotates
 from keyturn.core.secret import SecretValue, check_name
 from keyturn.stores.local import Keyring
 from keyturn.stores.local.recovery_code import fresh_code
@@ -137,7 +138,7 @@ def remove_(
     def work() -> Answer:
         with opened(context) as assembly:
             removed = remove(assembly, name)
-            rotated = {n: table.kind != "manual" for n, table in assembly.manifest.secrets.items()}
+            rotated = {n: rotates(table.kind) for n, table in assembly.manifest.secrets.items()}
         return _told(removed, rotated)
 
     answering("vault-remove", as_json, work)

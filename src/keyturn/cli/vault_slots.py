@@ -12,6 +12,7 @@ from typing import Any
 
 from keyturn.checks.slots import Exposed, Ways
 from keyturn.core.errors import KeyturnError, NotFound, Refused
+from keyturn.core.kinds import rotates
 from keyturn.core.secret import SecretValue
 from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
@@ -211,7 +212,7 @@ def _still_exposed(assembly: Assembly) -> Iterator[Exposed]:
     for secret, removal in removals.items():
         table = assembly.manifest.secrets.get(secret)
         if table is not None and _made(assembly, secret) < removal.time:
-            yield Exposed(secret, str(removal.data["slot"]), rotatable=table.kind != "manual")
+            yield Exposed(secret, str(removal.data["slot"]), rotatable=rotates(table.kind))
 
 
 def _made(assembly: Assembly, secret: str) -> str:

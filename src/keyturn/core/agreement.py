@@ -1,6 +1,7 @@
 """Whether store and target are as the journal decided, for one secret without an open rotation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from keyturn.core.rotator import Probe, SlotLook
 
@@ -11,7 +12,8 @@ class Agreement:
 
     `decided` and `stored` are version ids: the journal's current and the store's. `probe` is a log-in
     with the current version, None where there was none to try. `idle` are the slots that nobody may
-    use. `repaired` says, one line each, which late effects of our own were put right.
+    use. `repaired` says, one line each, which late effects of our own were put right. `copies` are the
+    derived copies that do not show the current version, by published name, and what they show.
     """
 
     secret: str
@@ -20,3 +22,4 @@ class Agreement:
     probe: Probe | None = None
     idle: tuple[SlotLook, ...] = ()
     repaired: tuple[str, ...] = ()
+    copies: Mapping[str, str | None] = field(default_factory=dict)

@@ -3,12 +3,19 @@
 An adapter of None is a kind that is declared and validated, and answers "not available in this
 version". `module:function` makes the adapter from its table and its surroundings; the module is
 imported by `keyturn.wiring` when a manifest needs it, never before.
+
+A secret of a kind without a rotator is kept and served all the same: a person brings its versions
+(`set`, `import`). `mint` makes a first one where that is right by itself: nothing outside has to be told
+of it. `complete` makes the rest of a bundle from the fields that a person brought.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Room = Literal["stores", "rotators", "consumers"]
+
+MANUAL = "manual"
+"""The kind that no version will ever rotate: a person does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,8 @@ class Kind:
     name: str
     options: str
     adapter: str | None = None
+    mint: str | None = None
+    complete: str | None = None
 
 
 KINDS: tuple[Kind, ...] = (
@@ -31,8 +40,14 @@ KINDS: tuple[Kind, ...] = (
     Kind("rotators", "postgres", "postgres", "keyturn.rotators.postgres.declared:declared"),
     Kind("rotators", "manual", "manual"),
     Kind("rotators", "redis", "redis"),
-    Kind("rotators", "jwt", "jwt"),
-    Kind("rotators", "app-key", "app_key"),
+    Kind(
+        "rotators",
+        "jwt",
+        "jwt",
+        mint="keyturn.rotators.jwt.keys:minted",
+        complete="keyturn.rotators.jwt.keys:completed",
+    ),
+    Kind("rotators", "app-key", "app_key", mint="keyturn.rotators.app_key.key:minted"),
     Kind("rotators", "tls", "tls"),
     Kind("rotators", "azure-keys", "azure_keys"),
     Kind("rotators", "entra", "entra"),
@@ -54,3 +69,20 @@ KINDS: tuple[Kind, ...] = (
 def find(room: Room, name: str) -> Kind | None:
     """The line of that kind, None when there is no such kind."""
     return next((kind for kind in KINDS if kind.room == room and kind.name == name), None)
+
+
+def rotates(kind: str) -> bool:
+    """Whether this version can rotate secrets of that kind."""
+    line = find("rotators", kind)
+    return line is not None and line.adapter is not None
+
+
+def mints(kind: str) -> bool:
+    """Whether `provision` makes a first version of that kind by itself, with nothing outside to tell."""
+    line = find("rotators", kind)
+    return line is not None and line.adapter is None and line.mint is not None
+
+
+def begins(kind: str) -> Literal["provision", "set"]:
+    """The command that a secret of that kind gets its first version by."""
+    return "provision" if rotates(kind) or mints(kind) else "set"

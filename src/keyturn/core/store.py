@@ -72,6 +72,17 @@ class Direct(Protocol):
 
 
 @runtime_checkable
+class Fits(Protocol):
+    """What a store can do beside its contract: say before a write whether that content can be current there."""
+
+    def fits(self, name: str, bundle: Bundle) -> None:
+        """Nothing, if it can; nothing is written.
+
+        Raises InvalidName, TooLarge, Unsupported; Conflict where something else is in its way.
+        """
+
+
+@runtime_checkable
 class Escrow(Protocol):
     """Keyturn's own keeping place for candidates, sealed before any store or target sees them."""
 

@@ -109,8 +109,9 @@ def _places(wanted: _Url, given: _Url) -> dict[str, SecretValue]:
     elif several:
         raise UsageError("it names several hosts, and the template one", "publish {hosts} in the template")
     else:
-        port = given.port or PORTS.get(_scheme(given.scheme), "")
-        parts = _piece(wanted.host, given.host) | (_piece(wanted.port or "", port) if port else {})
+        usual = PORTS.get(_scheme(given.scheme), "")
+        port = given.port or usual
+        parts = _piece(wanted.host, given.host) | (_piece(wanted.port or usual, port) if port else {})
     return parts | (_piece(wanted.path, given.path) if given.path else {})
 
 

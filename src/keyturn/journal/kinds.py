@@ -75,6 +75,7 @@ class Registry:
 _CRITICAL = """
     secret.declared secret.adopted secret.imported secret.owner_changed secret.exception_granted secret.retired
     version.staged version.promoted version.seen version.retired version.suspended version.compromised version.destroyed
+    version.copying version.copied
     rotation.planned rotation.claimed rotation.intended rotation.done rotation.failed rotation.outcome_unknown
     rotation.held rotation.reverted rotation.aborted rotation.drift rotation.closed
     freeze.* vault.* containment.* snapshot gap

@@ -15,7 +15,7 @@ record lacks are None in the row; a kind that is not known here changes only `se
     excused                 {consumer: {until, reason}} of the open rotation
     last                    {rotation, outcome, death, version, was, at}: the rotation that ended last
     findings                open ones by `reason subject`: {severity, message, since}
-    gap, snapshot           number of the last such record
+    gap, snapshot, copied   number of the last such record
     unsupported             the first critical kind that this version does not know
 """
 
@@ -27,7 +27,7 @@ from keyturn.journal.record import Record
 
 Row: TypeAlias = dict[str, Any]
 
-FOLD = 2
+FOLD = 3
 """The version of this fold; rows of another one are folded anew."""
 
 MAX_FINDINGS = 200
@@ -36,7 +36,7 @@ _VERSION = ("version", "slot", "attempt")
 START: Mapping[str, Any] = dict.fromkeys(
     (
         "seq", "time", "kind", "declared", "adopted", "retired", "current", "previous", "pending", "rotation",
-        "held", "drift", "rejected", "last", "gap", "snapshot", "unsupported",
+        "held", "drift", "rejected", "last", "gap", "snapshot", "copied", "unsupported",
     )
 )  # fmt: skip
 
@@ -215,6 +215,7 @@ _FOLDS: Mapping[str, Callable[[Row, Record], None]] = {
     "version.promoted": _promoted,
     "version.retired": _version_gone,
     "version.destroyed": _version_gone,
+    "version.copied": _numbered("copied"),
     "rotation.planned": _planned,
     "rotation.claimed": _in_rotation(_claimed),
     "rotation.intended": _in_rotation(_intended),

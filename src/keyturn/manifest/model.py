@@ -82,7 +82,13 @@ class Manifest:
 
     def unavailable_for(self, secret: str) -> tuple[str, ...]:
         """The same, for one secret with its store and its consumers."""
+        return tuple(map(str, self.missing_for(secret)))
+
+    def missing_for(self, secret: str | None) -> tuple[Unavailable, ...]:
+        """The same as it is: all of it, or that of one secret with its store and its consumers."""
+        if secret is None:
+            return self.missing
         table = self.secret(secret)
         parts = {("secrets", secret), ("stores", self.store_of(secret))}
         parts |= {("consumers", consumer) for consumer in table.consumers}
-        return tuple(str(missing) for missing in self.missing if missing.path[:2] in parts)
+        return tuple(missing for missing in self.missing if missing.path[:2] in parts)

@@ -174,6 +174,16 @@ class SecretTable(Table, ABC):
         """The fields of the bundle."""
 
     @property
+    def follows(self) -> Mapping[str, str]:
+        """Fields that a person need not bring, each with what it is where nobody does: the only declared user."""
+        return {"username": self.accounts[0]} if len(self.accounts) == 1 and "username" in self.bundle else {}
+
+    @property
+    def brought(self) -> tuple[str, ...]:
+        """The fields that a person has to bring."""
+        return tuple(field for field in self.bundle if field not in self.follows)
+
+    @property
     def rotating(self) -> frozenset[str]:
         """The fields that change together: a view holds all of them, none, or says why not."""
         return frozenset(self.bundle)

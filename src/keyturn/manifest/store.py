@@ -19,6 +19,8 @@ class StoreTable(Table):
     """Whether this kind keeps values in the clear."""
     copies: ClassVar[frozenset[str]] = frozenset({"secret"})
     """What `store_as` of a published name may be here."""
+    derives: ClassVar[frozenset[str]] = frozenset()
+    """Which of them this version writes; a store that nobody but Keyturn reads has none."""
     name_limit: ClassVar[int] = 512
     """Characters of a name."""
 
@@ -26,6 +28,11 @@ class StoreTable(Table):
     def admins(self) -> tuple[tuple[str, str], ...]:
         """Secrets that Keyturn needs to open this store: the key, and the name."""
         return ()
+
+    @property
+    def place(self) -> str:
+        """What it is, however it is called: two tables of one place are one store."""
+        return self.kind
 
     def flaws(self) -> Iterator[Flaw]:
         """Values in the clear without the word for it."""

@@ -1,8 +1,9 @@
 """The manifest that `keyturn init` writes: the smallest one that works, and how to go on from it."""
 
 from keyturn.core.secret import check_name
+from keyturn.manifest.guide_template import guide_tables
 
-_TEXT = """\
+_HEAD = """\
 # keyturn.toml: the inventory of a service's secrets. It never holds a value: commit it.
 # Every key is described in docs/manifest.md; `keyturn schema` prints a JSON Schema for editors.
 
@@ -17,6 +18,9 @@ state = "{state}"   # journal, escrow and locks: a local disk, root or the Keytu
 kind = "local"
 vault_id = "{vault_id}"   # pins the vault that `keyturn init` made: another one is refused
 
+"""
+
+_FIRST = """\
 # A secret that Keyturn itself uses; give it its value with: keyturn set postgres-admin
 #
 # [secrets.postgres-admin]
@@ -32,9 +36,9 @@ vault_id = "{vault_id}"   # pins the vault that `keyturn init` made: another one
 # kind = "postgres"
 # owner = "platform@example.com"
 # purpose = "the application reads and writes its data"
-# rotate = {{ every = "30d", overlap = "15m" }}
+# rotate = { every = "30d", overlap = "15m" }
 # consumers = ["api"]
-# publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}" }}
+# publish.database-url = { template = "postgresql://{username}:{password}@{host}:{port}/{dbname}" }
 #
 # [secrets.database.target]
 # hosts = ["db.internal:5432"]
@@ -82,8 +86,23 @@ def minimal(
     Raises:
         UsageError: a service or environment that is not a name.
     """
+    return _head(service, vault_id, environment, state, pin) + _FIRST
+
+
+def from_guide(  # noqa: PLR0913 - what `minimal` takes, and two places
+    service: str, vault_id: str, environment: str, state: str, pin: str, *, run: str, here: str
+) -> str:
+    """The text of a manifest with every name of the guide: as `minimal`, with the places of consumers and of itself.
+
+    Raises:
+        UsageError: a service or environment that is not a name.
+    """
+    return _head(service, vault_id, environment, state, pin) + guide_tables(run=_escaped(run), here=_escaped(here))
+
+
+def _head(service: str, vault_id: str, environment: str, state: str, pin: str) -> str:
     names = {"service": check_name(service), "environment": check_name(environment)}
-    return _TEXT.format(
+    return _HEAD.format(
         **names,
         checkpoints=_CHECKPOINTS.format(**names, pin=_escaped(pin)) if pin else "",
         vault_id=_escaped(vault_id),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keyturn.core.kinds import Room, find
+from keyturn.core.kinds import MANUAL, Room, find
 from keyturn.manifest.consumer import ConsumerTable
 from keyturn.manifest.secret import SecretTable
 from keyturn.manifest.settings import Keyturn, PostgresJournal
@@ -13,7 +13,7 @@ from keyturn.manifest.store import StoreTable
 LATER_KEYS = ("calendar", "window", "jitter", "freeze")
 """Keys of `rotate` that the schedule follows later; `every` is honoured now."""
 
-_BY_HAND = frozenset({("rotators", "manual")})
+_BY_HAND = frozenset({("rotators", MANUAL)})
 """Kinds that need no rotator: a person brings the value, `set` takes it, and it serves at once."""
 
 
@@ -22,11 +22,13 @@ class Unavailable:
     """One such thing: what it is, and the table or key that declares it.
 
     Where `path` is a whole table (`secrets.database`), that secret, store or consumer cannot be worked with; a key
-    below it is one that is not followed yet.
+    below it is one that is not followed yet. `by_hand`: it is a secret that a person changes until its kind is built;
+    it is kept and delivered all the same.
     """
 
     path: tuple[str, ...]
     what: str
+    by_hand: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({'.'.join(self.path)})"
@@ -36,17 +38,18 @@ def _kinds(room: Room, top: str, kinds: Mapping[str, str]) -> Iterator[Unavailab
     for name, kind in kinds.items():
         line = find(room, kind)
         if (room, kind) not in _BY_HAND and (line is None or line.adapter is None):
-            yield Unavailable((top, name), f"kind {kind!r}")
+            by_hand = room == "rotators"
+            yield Unavailable((top, name), f"{'rotating ' if by_hand else ''}kind {kind!r}", by_hand)
 
 
-def _features(name: str, secret: SecretTable) -> Iterator[Unavailable]:
+def _features(name: str, secret: SecretTable, store: StoreTable | None) -> Iterator[Unavailable]:
     for key in LATER_KEYS:
         if getattr(secret.rotate, key):
             yield Unavailable(("secrets", name, "rotate"), f"'{key}'")
     for published, view in secret.publish.items():
-        if view.store_as is not None:
+        if view.store_as is not None and store is not None and view.store_as not in store.derives:
             # At the secret itself: a rotation that left a copy in the store behind would break its readers.
-            yield Unavailable(("secrets", name), f"'store_as' of {published}")
+            yield Unavailable(("secrets", name), f"store_as = '{view.store_as}' of {published} in a {store.kind} store")
     if secret.compromise == "containment":
         yield Unavailable(("secrets", name, "compromise"), "'containment'")
 
@@ -75,7 +78,11 @@ def unavailable(
         *_kinds("stores", "stores", {name: store.kind for name, store in stores.items()}),
         *_kinds("rotators", "secrets", {name: secret.kind for name, secret in secrets.items()}),
         *_kinds("consumers", "consumers", {name: consumer.kind for name, consumer in consumers.items()}),
-        *(later for name, secret in secrets.items() for later in _features(name, secret)),
+        *(
+            later
+            for name, secret in secrets.items()
+            for later in _features(name, secret, stores.get(secret.store or next(iter(stores), "")))
+        ),
         *(later for name, consumer in consumers.items() for later in _reporting(name, consumer)),
         *(Unavailable((name,), "this table") for name, content in reserved.items() if content),
     )

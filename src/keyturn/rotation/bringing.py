@@ -18,7 +18,8 @@ from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow
 from keyturn.core.version import VersionState
 from keyturn.journal.record import Journal, Record
-from keyturn.rotation.intake import Place, announce, confirm, land
+from keyturn.rotation.copies import astray, derives
+from keyturn.rotation.intake import Place, announce, confirm, copy_out, land
 from keyturn.rotation.log import Log
 from keyturn.system.locks import FileLock
 
@@ -143,6 +144,7 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
     attempt, recorded = _open_attempt(records), _recorded(records)
     sealed = escrow.unseal(attempt) if attempt else None
     current = place.store.current(place.entry)
+    _check_copies(place)
     if current is None:
         return Standing(one, None, attempt=attempt, sealed=sealed)
     if _holds(one, current):
@@ -153,6 +155,18 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
             f"{place.name} has version {current} with another content", f"keyturn history {place.name} says whose it is"
         )
     return Standing(one, current, attempt=attempt, sealed=sealed)
+
+
+def _check_copies(place: Place) -> None:
+    """Raises Refused where the name of a derived copy is somebody else's: said before anything is written."""
+    known = {version.id for version in place.store.versions(place.entry)} if place.copies else set[str]()
+    for copy in place.copies:
+        shown = derives(place.store).shows(copy)
+        if shown is not None and shown not in known:
+            raise Refused(
+                f"{copy} shows {shown}, which somebody else wrote",
+                "choose another store_name, or hand the name over (docs/stores)",
+            )
 
 
 def _holds(one: Brought, current: str) -> bool:
@@ -229,6 +243,8 @@ def _confirmed(journal: Journal, escrow: Escrow, standing: Standing) -> Landed:
         if standing.made_by != standing.attempt:
             announce(journal, place.name, standing.made_by, one.how, one.bundle, one.sources)
         confirm(journal, place, standing.made_by, version, None)
+    if astray(place.store, place.copies, version):
+        copy_out(journal, place, place.store.read(place.entry, version), version)
     for attempt in {standing.made_by, standing.attempt} - {""}:
         if escrow.unseal(attempt) is not None:
             escrow.discard(attempt)

@@ -16,10 +16,11 @@ from keyturn.core.errors import (
 from keyturn.core.rotator import Answer, Probe, Releases
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version
+from keyturn.rotation import copies
 from keyturn.rotation.events import Done, Fact, Probed, Promoted, Retired, Sent, Staged
 from keyturn.rotation.log import Log
 from keyturn.rotation.machine import CANDIDATE, IDLE, IN_USE
-from keyturn.rotation.orders import family, leaving_slot
+from keyturn.rotation.orders import family, leaving_slot, view_of
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.state import Stored
 
@@ -70,6 +71,7 @@ class Effects:
             "stage": self._stage,
             "apply": self._apply,
             "promote": self._promote,
+            "copy": self._copy,
             "demote": self._demote,
             "deliver": self._deliver,
             "release": self._release,
@@ -135,6 +137,18 @@ class Effects:
         version = parts.store.promote(parts.entry, rotation.old.attempt, was)
         return Promoted(rotation.id, rotation.old.attempt, version, rotation.old.slot, intent, was)
 
+    def _copy(self, step: str, intent: int) -> Fact:
+        rotation, parts = self._log.rotation, self._parts
+        target, view = rotation.target_version, view_of(step)
+        assert target is not None
+        copy = next((one for one in parts.copies if one.view == view), None)
+        if copy is None:
+            raise NotFound(
+                f"the manifest has no derived copy {view} any more", "put it back until the rotation has ended"
+            )
+        copies.write(parts.store, copy, target.version, self.bundle(target), parts.publish)
+        return Done(rotation.id, step, intent, f"the {copy.form} {copy.entry} shows version {target.version}")
+
     def _deliver(self, step: str, intent: int) -> Fact:
         rotation, parts = self._log.rotation, self._parts
         target = rotation.target_version
@@ -174,6 +188,7 @@ class Effects:
     def _retire(self, step: str, intent: int) -> Fact:  # noqa: ARG002 - one signature for all effects
         rotation, parts = self._log.rotation, self._parts
         assert rotation.old is not None
+        copies.withdraw(parts.store, parts.copies, rotation.old.version)
         effective = parts.store.retire(parts.entry, rotation.old.version)
         return Retired(rotation.id, rotation.old.version, intent, effective)
 
@@ -182,6 +197,9 @@ class Effects:
         made = [version for version in self._versions() if version.attempt == rotation.plan.attempt]
         if not made:
             return Done(rotation.id, step, intent)
+        if rotation.published is not None:  # before that no copy was written
+            for version in made:
+                copies.withdraw(parts.store, parts.copies, version.id)
         effective = [parts.store.retire(parts.entry, version.id) for version in made]
         return Retired(rotation.id, made[-1].id, intent, all(effective))
 

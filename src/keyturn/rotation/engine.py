@@ -34,7 +34,7 @@ from keyturn.rotation.parts import Parts
 from keyturn.rotation.plan import Plan, preview
 from keyturn.rotation.reconcile import reconcile, redeliver
 from keyturn.rotation.settle import Settle
-from keyturn.rotation.standing import check_consumers, check_store
+from keyturn.rotation.standing import check_beginning, check_manifest
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
 from keyturn.system.locks import FileLock
@@ -95,7 +95,7 @@ class Engine:
             self._log.refresh()
             if self._log.state.rotation is not None:
                 raise Refused(f"rotation {self._log.rotation.id} of {self.name} is open", f"keyturn resume {self.name}")
-            check_store(self.parts, self._log.state.current)
+            check_beginning(self.parts, self._log)
             plan = self.draft(trigger)
             try:
                 self._log.append(plan)
@@ -120,11 +120,13 @@ class Engine:
             overlap=rotator.overlap,
             releases=isinstance(rotator, Releases) and rotator.releases and not single,
             on_reject=policy.on_reject,
+            copies=tuple(copy.view for copy in self.parts.copies),
             looks_ms=() if self.parts.store.cas else tuple(int(after * 1000) for after in policy.looks),
             consumers=tuple(
                 ConsumerRule(one.name, one.reports, proof.get(one.name, "holds"), int(one.grace * 1000))
                 for one in self.parts.consumers
             ),
+            place=self.parts.place,
         )
 
     def turn(self, direction: Direction, reason: str) -> None:
@@ -200,7 +202,7 @@ class Engine:
             self._log.refresh()
             if self._log.state.rotation is None:
                 return Outcome("idle")
-            check_consumers(self.parts, self._log.rotation)
+            check_manifest(self.parts, self._log.rotation)
             going = Pass(self._clock.now(), patience)
             claimed = False
             while True:

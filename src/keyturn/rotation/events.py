@@ -6,13 +6,13 @@ Times are RFC 3339, durations whole milliseconds. Nothing here ever holds a valu
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args
 
 from keyturn.core.errors import Corrupt
 from keyturn.core.rotator import Overlap, Shape
 from keyturn.journal.record import Event
+from keyturn.rotation.shapes import built
 
 
 class Direction(StrEnum):
@@ -50,8 +50,9 @@ class Seen:
 class Planned:
     """A rotation begins, or turns: abort and revert are a new plan for the same rotation.
 
-    `releases`: a pooler's idle sessions of the credential that is left may be ended. `looks_ms`: so long after each
-    promote the store is looked at again, because it has no compare-and-swap.
+    `releases`: a pooler's idle sessions of the credential that is left may be ended. `copies`: published names that the
+    store carries by themselves. `looks_ms`: so long after each promote the store is looked at again. `place`: the
+    store, whatever the manifest calls it; empty where nobody said.
     """
 
     KIND: ClassVar[str] = "rotation.planned"
@@ -63,12 +64,13 @@ class Planned:
     trigger: str = ""
     reason: str = ""
     window_ms: int = 0
-    copies: bool = False
+    copies: tuple[str, ...] = ()
     overlap: Overlap = Overlap.TWO_CREDENTIALS
     releases: bool = False
     on_reject: str = "revert"
     consumers: tuple[ConsumerRule, ...] = ()
     looks_ms: tuple[int, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Promoted:
 class StoreSeen:
     """What the store gives as current, `waited_ms` after the promote; None where it gives nothing.
 
-    `ours`: it is of an attempt of this secret's stream, so that it was written late by ourselves.
+    `ours`: it is of an attempt of this stream. `copy`: the published name whose derived copy shows it, else empty.
     """
 
     KIND: ClassVar[str] = "version.seen"
@@ -165,6 +167,7 @@ class StoreSeen:
     version: str | None
     waited_ms: int
     ours: bool = False
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,31 +340,11 @@ class Brought:
 
 
 Fact = (
-    Planned
-    | Claimed
-    | Intended
-    | Done
-    | Failed
-    | OutcomeUnknown
-    | Staged
-    | Promoted
-    | StoreSeen
-    | Retired
-    | Probed
-    | Sent
-    | Observed
-    | Rejected
-    | DisuseObserved
-    | Held
-    | Drifted
-    | Outlived
-    | Reverted
-    | Aborted
-    | Closed
-    | Excused
-)
+    Planned | Claimed | Intended | Done | Failed | OutcomeUnknown | Staged | Promoted | StoreSeen | Retired
+    | Probed | Sent | Observed | Rejected | DisuseObserved | Held | Drifted | Outlived | Reverted | Aborted
+    | Closed | Excused
+)  # fmt: skip
 
-T = TypeVar("T")
 _BY_KIND: Mapping[str, type[Fact]] = MappingProxyType({shape.KIND: shape for shape in get_args(Fact)})
 
 
@@ -384,28 +367,6 @@ def decode(kind: str, data: Mapping[str, Any]) -> Fact | Brought | None:
             return None
         shape = Brought
     try:
-        return _build(shape, data)
+        return built(shape, data)
     except (TypeError, ValueError, AttributeError):
         raise Corrupt(f"a {kind} record is not of its kind's shape", "keyturn audit verify") from None
-
-
-def _build(shape: type[T], data: Mapping[str, Any]) -> T:
-    hints = _hints(shape)  # type: ignore[arg-type] # a class is hashable, whatever its metaclass
-    return shape(**{name: _value(hint, data[name]) for name, hint in hints.items() if name in data})
-
-
-@cache
-def _hints(shape: type[Any]) -> Mapping[str, object]:
-    return {name: hint for name, hint in get_type_hints(shape).items() if name != "KIND"}
-
-
-def _value(hint: object, raw: Any) -> object:  # noqa: ANN401 - JSON is what it is
-    if get_origin(hint) is tuple:
-        inner: type = get_args(hint)[0]
-        return tuple(_build(inner, item) if inner.__module__ == __name__ else item for item in raw)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(raw)
-    plain = get_args(hint) or (hint,)
-    if not isinstance(raw, plain) or (isinstance(raw, bool) and bool not in plain):
-        raise TypeError("a value of another type")
-    return raw

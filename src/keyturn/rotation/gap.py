@@ -1,17 +1,18 @@
 """When the journal lost its newest records: is the world as the rest says, up to what it announced?
 
-An empty delivery contradicts nothing: a reboot empties a tmpfs.
+An empty delivery contradicts nothing: a reboot empties a tmpfs. Neither does a derived copy that was never written.
 
 The rule is searched in `tests/model/gap.py`: going on when it does not hold can end a rotation while
 a credential that nobody knows of still works.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from keyturn.core.errors import Incomplete, Unavailable
 from keyturn.core.rotator import Answer, SlotLook
 from keyturn.core.secret import Bundle
+from keyturn.rotation.copies import derives
 from keyturn.rotation.events import Direction
 from keyturn.rotation.orders import family
 from keyturn.rotation.parts import Parts
@@ -22,18 +23,21 @@ from keyturn.rotation.state import Rotation, Secret, Stored
 class Found:
     """What store, consumers and target say, as attempts: whose content it is. Empty for nothing.
 
-    A version that the store does not know stands for itself: it is of no attempt that the journal could know.
+    A version that the store does not know stands for itself: it is of no attempt that the journal could know. `copies`
+    are the derived copies by published name.
     """
 
     stored: str
     delivered: tuple[str, ...]
     usable: frozenset[str]
     slots: tuple[SlotLook, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self) -> tuple[str, ...]:
         """The same in words."""
         return (
             f"store: the current version is of attempt {self.stored or 'none'}",
+            *(f"store: the copy {view} is of attempt {attempt or 'none'}" for view, attempt in self.copies.items()),
             *(f"consumers: attempt {attempt or 'none'} is delivered" for attempt in self.delivered),
             *(
                 f"target: {look.slot} {'can' if look.enabled else 'cannot'} log in, {look.sessions} open sessions"
@@ -51,12 +55,14 @@ def find(parts: Parts) -> Found:
     versions = {version.id: version for version in parts.store.versions(parts.entry)}
     attempts = {name: version.attempt for name, version in versions.items()}
     stored = parts.store.current(parts.entry)
+    shown = {copy.view: derives(parts.store).shows(copy) for copy in parts.copies}
     delivered = [consumer.delivered(parts.name) for consumer in parts.consumers]
     return Found(
         attempts.get(stored or "", stored or ""),
         tuple(attempts.get(version or "", version or "") for version in delivered),
         frozenset(one.attempt for one in versions.values() if one.state in {"pending", "current", "previous"}),
         tuple(parts.rotator.look(slot) for slot in parts.rotator.slots),
+        {view: attempts.get(version or "", version or "") for view, version in shown.items()},
     )
 
 
@@ -66,13 +72,15 @@ def explained(state: Secret, found: Found) -> bool:
     if rotation is None:
         slot, attempt = (state.current.slot, state.current.attempt) if state.current else ("", "")
         alive = {look.slot for look in found.slots if look.enabled}
-        return (
-            found.stored == attempt and set(found.delivered) <= {attempt, ""} and alive == ({slot} if slot else set())
-        )
+        seen = {*found.delivered, *found.copies.values()}
+        return found.stored == attempt and seen <= {attempt, ""} and alive == ({slot} if slot else set())
     pointers = found.stored in _allowed(rotation, "promote", "demote") and all(
         attempt in {"", *_allowed(rotation, "deliver", "deliver")} for attempt in found.delivered
     )
-    return pointers and _slots(rotation, found) and _candidate(rotation, found) and _former(rotation, found)
+    copied = all(
+        attempt in {"", *_allowed(rotation, f"copy:{view}", f"copy:{view}")} for view, attempt in found.copies.items()
+    )
+    return pointers and copied and _slots(rotation, found) and _candidate(rotation, found) and _former(rotation, found)
 
 
 def still_taken(state: Secret, parts: Parts, bundle: Callable[[Stored], Bundle]) -> tuple[str, ...]:
@@ -148,7 +156,7 @@ def _former(rotation: Rotation, found: Found) -> bool:
 def _allowed(rotation: Rotation, forward: str, back: str) -> set[str]:
     """Whose content a pointer may name, when these are the steps that set it."""
     old, new = rotation.old.attempt if rotation.old else "", rotation.plan.attempt
-    announced = any(family(step) == forward for step in rotation.intended)
+    announced = any(forward in {step, family(step)} for step in rotation.intended)
     if rotation.direction is Direction.FORWARD:
         if forward in rotation.done:
             return {new}

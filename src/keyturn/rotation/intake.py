@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keyturn.core.derived import Derived
 from keyturn.core.errors import Corrupt
 from keyturn.core.ids import uuid7
 from keyturn.core.secret import Bundle
 from keyturn.core.store import Direct, Store
 from keyturn.journal.noting import note
 from keyturn.journal.record import Event, Journal
+from keyturn.rotation.copies import Publish, write
 from keyturn.system.locks import FileLock
 
 
@@ -31,16 +33,29 @@ class Taken:
 class Place:
     """Where a content goes: the secret, which is its stream too, its store, and its name there.
 
-    `slot` is the one at the target whose credential it is; empty where the kind has none.
+    `slot` is the one at the target whose credential it is; empty where the kind has none. `copies` are the derived
+    copies that the store carries, `publish` composes what they show.
     """
 
     name: str
     store: Store
     entry: str
     slot: str = ""
+    copies: tuple[Derived, ...] = ()
+    publish: Publish = lambda _: {}
 
 
-def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundle, how: str, lock: Path) -> Taken:  # noqa: PLR0913, PLR0917 - what is brought, and where it goes
+def take_in(  # noqa: PLR0913, PLR0917 - what is brought, and where it goes
+    journal: Journal,
+    store: Store,
+    name: str,
+    entry: str,
+    bundle: Bundle,
+    how: str,
+    lock: Path,
+    derived: tuple[Derived, ...] = (),
+    publish: Publish = lambda _: {},
+) -> Taken:
     """Make `bundle` the current version of the secret.
 
     Args:
@@ -51,12 +66,14 @@ def take_in(journal: Journal, store: Store, name: str, entry: str, bundle: Bundl
         bundle: the content.
         how: where the value came from: `prompt`, `stdin`, `file`.
         lock: the secret's lock file.
+        derived: the copies that the store carries.
+        publish: composes what they show.
 
     Raises:
         Refused: somebody is at work on this secret.
         AdapterError: store or journal did not do as asked.
     """
-    attempt, place = uuid7(), Place(name, store, entry)
+    attempt, place = uuid7(), Place(name, store, entry, copies=derived, publish=publish)
     with FileLock(lock):
         journal.read(name)  # a chain that does not hold is said before anything is changed
         was = store.current(entry)
@@ -90,12 +107,21 @@ def land(journal: Journal, place: Place, bundle: Bundle, attempt: str, was: str 
         note(journal, place.name, Event("version.staged", _made(place, attempt, staged)))
         current = store.promote(place.entry, attempt, was)
     confirm(journal, place, attempt, current, was)
+    copy_out(journal, place, bundle, current)
     return Taken(current, was)
 
 
 def confirm(journal: Journal, place: Place, attempt: str, version: str, was: str | None) -> None:
     """Write down that the attempt's version is current in the store."""
     note(journal, place.name, Event("version.promoted", {**_made(place, attempt, version), "was": was}))
+
+
+def copy_out(journal: Journal, place: Place, bundle: Bundle, version: str) -> None:
+    """Let each derived copy show that version, announced one by one. Raises AdapterError."""
+    for copy in place.copies:
+        announced = {"what": "reconcile", "where": "store", "subject": f"copy:{copy.view}"}
+        note(journal, place.name, Event("observation.made", announced))
+        write(place.store, copy, version, bundle, place.publish)
 
 
 def _made(place: Place, attempt: str, version: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ _LABELS = {
     "verify:new": "logging in with the new one",
     "verify:old": "logging in with the old one",
     "promote": "making it current",
-    "copy": "writing the derived copies",
+    "copy": "writing a derived copy",
     "reverify:new": "logging in with the new one again",
     "deliver": "delivering to consumers",
     "release": "ending the pooler's idle sessions",

@@ -5,13 +5,13 @@ done now. A rotation is an ordered list of steps; the next action is the first s
 not in the stream. The orders (docs/adr/0007, DESIGN "A rotation"):
 
 outside target, forward
-    look:stage → stage → look:apply → apply → verify:new, verify:old → promote → copy → reverify:new
+    look:stage → stage → look:apply → apply → verify:new, verify:old → promote → copies → reverify:new
     → deliver → looks → settle → control:old → disable:old → death:new, death:old, death:again → retire:old → end
 outside target with one slot, forward
-    stage → control:old → apply → verify:new → promote → copy → deliver → reverify:new → looks → settle
+    stage → control:old → apply → verify:new → promote → copies → deliver → reverify:new → looks → settle
     → death:new, death:old, death:again → retire:old → end
 fleet, forward
-    for each of accept, use, drop: stage → promote → copy → deliver → looks → settle;
+    for each of accept, use, drop: stage → promote → copies → deliver → looks → settle;
     after use also outlive; at the end death:old → retire:old → end
 a first version
     as above up to deliver, without the probes of an old one: nothing is left behind, so nobody is waited for
@@ -19,7 +19,7 @@ abort (until promote's intent; with one slot until apply's)
     if the target may have been touched: disable:new → refused:new; then withdraw → end
     with one slot: refused:new, for what the target takes is never thrown away → withdraw → end
 revert (from promote's intent until disable:old's; with one slot never)
-    demote → copy → withdraw → deliver → looks → settle → kept:old → disable:new → refused:new → end
+    demote → copies → withdraw → deliver → looks → settle → kept:old → disable:new → refused:new → end
 
 Rules that hold in every order:
 
@@ -31,6 +31,7 @@ Rules that hold in every order:
   settle that they would hold; it is done again while they come back.
 * `withdraw` stands before anything that ends the new version in a revert, so that a late promote of it is refused
   by the store. (An abort comes before promote's intent: no promote can be late.)
+* Each derived copy is a step of its own, `copy:VIEW`, right after each promote and demote.
 * A store without compare-and-swap is looked at again at the moments that the plan names, while it settles: no settle
   ends before the last look. Another version of ours, written late, is promoted over, and all that came after the
   promote is done again; anybody else's is drift.
@@ -282,7 +283,7 @@ def _promoted_again(rotation: Rotation) -> Rotation:
     again = [step for step in order if family(step) in _POINTS][-1:]
     if not again or rotation.tries >= MAX_TRIES:
         return replace(rotation, turn=(_DRIFT, "the store's current version is one that shall be switched off"))
-    again += [step for step in order if family(step) == "copy"][-1:]
+    again += [step for step in order[order.index(again[0]) :] if family(step) == "copy"]
     done = tuple(step for step in rotation.done if step not in again)
     return replace(rotation, done=done, tries=rotation.tries + 1)
 
@@ -294,12 +295,16 @@ def _seen(rotation: Rotation, seq: int, fact: StoreSeen) -> Rotation:
     if fact.version == target.version:
         over = fact.waited_ms >= rotation.plan.looks_ms[-1]
         return replace(rotation, done=(*rotation.done, step)) if over else rotation
-    if fact.version is None or not fact.ours or rotation.tries >= MAX_TRIES:
+    what = f"the copy {fact.copy} shows" if fact.copy else "the store's current version is"
+    if fact.version is None and not fact.copy:
+        return replace(rotation, turn=(_DRIFT, "the store has no current version"))
+    if not fact.ours or rotation.tries >= MAX_TRIES:
         whose = "written late by ourselves, again and again" if fact.ours else "not one of ours"
-        return replace(rotation, turn=(_DRIFT, f"the store's current version is {fact.version}, {whose}"))
+        return replace(rotation, turn=(_DRIFT, f"{what} {fact.version}, {whose}"))
+    found = rotation.astray if fact.copy else fact.version or ""
     cut = max(place for place, one in enumerate(rotation.done) if family(one) in _POINTS)
     done = rotation.done[:cut]
-    return replace(rotation, done=done, tries=rotation.tries + 1, settling=Settling(), astray=fact.version)
+    return replace(rotation, done=done, tries=rotation.tries + 1, settling=Settling(), astray=found)
 
 
 def _probed(rotation: Rotation, seq: int, fact: Probed) -> Rotation:

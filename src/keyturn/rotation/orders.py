@@ -22,8 +22,8 @@ def steps(rotation: Rotation) -> tuple[str, ...]:
     return _single(rotation) if rotation.single else _outside(rotation)
 
 
-def _copy(rotation: Rotation, suffix: str = "") -> tuple[str, ...]:
-    return (f"copy{suffix}",) if rotation.plan.copies else ()
+def _copies(rotation: Rotation, publication: str = "") -> tuple[str, ...]:
+    return tuple(f"copy:{publication}{view}" for view in rotation.plan.copies)
 
 
 def _outside(rotation: Rotation) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _outside(rotation: Rotation) -> tuple[str, ...]:
     return (
         *("look:stage", "stage", "look:apply", "apply", "verify:new"),
         *(("verify:old",) if replaces else ()),
-        *("promote", *_copy(rotation), "reverify:new", "deliver"),
+        *("promote", *_copies(rotation), "reverify:new", "deliver"),
         *((*_settle(rotation), "control:old", "disable:old", *_DEATH, "retire:old") if replaces else ()),
     )
 
@@ -40,7 +40,7 @@ def _outside(rotation: Rotation) -> tuple[str, ...]:
 def _single(rotation: Rotation) -> tuple[str, ...]:
     # `apply` ends the old credential, and until `deliver` nothing that is delivered works: what could be asked
     # before stands before, and what can wait comes after.
-    gap = ("apply", "verify:new", "promote", *_copy(rotation), "deliver")
+    gap = ("apply", "verify:new", "promote", *_copies(rotation), "deliver")
     return ("stage", "control:old", *gap, "reverify:new", *_settle(rotation), *_DEATH, "retire:old")
 
 
@@ -57,7 +57,7 @@ def _fleet(rotation: Rotation) -> tuple[str, ...]:
     publications = PUBLICATIONS if rotation.old is not None else ("use",)
     order: list[str] = []
     for name in publications:
-        order += [f"stage:{name}", f"promote:{name}", *_copy(rotation, f":{name}"), f"deliver:{name}"]
+        order += [f"stage:{name}", f"promote:{name}", *_copies(rotation, f"{name}:"), f"deliver:{name}"]
         order += _settle(rotation, f":{name}") if rotation.old is not None else []
         order += ["outlive"] if name == "use" and rotation.old is not None else []
     return (*order, *(("death:old", "retire:old") if rotation.old is not None else ()))
@@ -76,16 +76,21 @@ def _abort(rotation: Rotation) -> tuple[str, ...]:
 
 
 def _revert(rotation: Rotation) -> tuple[str, ...]:
-    back = ("demote", *_copy(rotation), "withdraw", "deliver", *_settle(rotation))
+    back = ("demote", *_copies(rotation), "withdraw", "deliver", *_settle(rotation))
     if rotation.plan.shape is Shape.FLEET:
         return back
     return (*back, "kept:old", "disable:new", "refused:new")
 
 
 def family(step: str) -> str:
-    """The step without its publication: `stage:use` is a `stage`; `disable:old` stays itself."""
+    """The step without its publication or view: `stage:use` is a `stage`; `disable:old` stays itself."""
     name, _, rest = step.partition(":")
-    return name if rest in PUBLICATIONS else step
+    return name if rest in PUBLICATIONS or name == "copy" else step
+
+
+def view_of(step: str) -> str:
+    """The published name that a `copy` writes."""
+    return step.rpartition(":")[2]
 
 
 def settles(step: str | None) -> bool:

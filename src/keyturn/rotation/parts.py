@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from keyturn.core.clock import CLOCK_ERROR
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
@@ -36,7 +37,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One secret with its store, target and consumers. `entry` is its name in the store."""
+    """One secret with its store, target and consumers. `entry` is its name in the store, `place` what that store is.
+
+    The store carries its `copies`.
+    """
 
     name: str
     entry: str
@@ -46,6 +50,8 @@ class Parts:
     consumers: tuple[Consumer, ...]
     publish: Callable[[Bundle], Mapping[str, SecretValue]]
     policy: Policy
+    copies: tuple[Derived, ...] = ()
+    place: str = ""
 
 
 def minimum_overlap(declared: float, staleness: Iterable[float], longest_run: Iterable[float], connect: float) -> float:

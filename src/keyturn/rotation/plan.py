@@ -71,6 +71,9 @@ def _notes(parts: Parts, state: Secret, planned: Planned) -> tuple[str, ...]:
         notes.append(
             "idle sessions that the pooler keeps of the old credential are ended when all consumers have moved"
         )
+    notes += [
+        f"{copy} for readers that know nothing of Keyturn, is written after each promote" for copy in parts.copies
+    ]
     if not parts.rotator.fenced:
         notes.append("fence = none: a late effect is found and put right by reconcile, not refused by the target")
     if not parts.store.cas:

@@ -11,6 +11,7 @@ from keyturn.core.consumer import Delivery
 from keyturn.core.errors import Conflict
 from keyturn.core.rotator import SlotLook
 from keyturn.journal.record import Event
+from keyturn.rotation import copies
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.log import Log
 from keyturn.rotation.parts import Parts
@@ -35,10 +36,13 @@ def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) 
         parts.store.promote(parts.entry, current.attempt, stored)
         repaired.append(f"the store's current version was {stored}, written late by ourselves")
         stored = parts.store.current(parts.entry)
+    strays: dict[str, str | None] = {}
     if stored == current.version:
+        strays, mended = _copies(parts, log, effects, current)
+        repaired += mended
         repaired += redeliver(parts, log, effects, current)
-    if not target:
-        return Agreement(parts.name, current.version, stored, repaired=tuple(repaired))
+    if not target or stored is None:
+        return Agreement(parts.name, current.version, stored, repaired=tuple(repaired), copies=strays)
     idle = []
     for slot in parts.rotator.slots:
         if slot != current.slot:
@@ -46,7 +50,7 @@ def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) 
             idle.append(look)
             repaired += mended
     probe = parts.rotator.accepts(effects.bundle(current))
-    return Agreement(parts.name, current.version, stored, probe, tuple(idle), tuple(repaired))
+    return Agreement(parts.name, current.version, stored, probe, tuple(idle), tuple(repaired), strays)
 
 
 def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list[str]:
@@ -66,6 +70,20 @@ def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list
         consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle)))
         lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
     return lines
+
+
+def _copies(parts: Parts, log: Log, effects: Effects, current: Stored) -> tuple[dict[str, str | None], list[str]]:
+    """The derived copies that show what is not ours, and what was put right in the others, one line each."""
+    foreign: dict[str, str | None] = {}
+    lines = []
+    for copy, shown in copies.astray(parts.store, parts.copies, current.version).items():
+        if shown is not None and not ours(parts, log, shown):
+            foreign[copy.view] = shown
+            continue
+        _announce(log, "store", f"copy:{copy.view}")
+        copies.write(parts.store, copy, current.version, effects.bundle(current), parts.publish)
+        lines.append(f"{copy} showed {shown or 'nothing'}, now it shows {current.version}")
+    return foreign, lines
 
 
 def ours(parts: Parts, log: Log, version: str) -> bool:

@@ -238,8 +238,9 @@ def _trouble(fact: Fact) -> str:
             words = f"{effect}: {message}"
         case events.Held(reason=reason, by=by):
             words = f"held by {by}: {reason}"
-        case events.StoreSeen(version=version, ours=True):
-            words = f"looks: the store gave version {version}, written late by ourselves"
+        case events.StoreSeen(version=version, ours=True, copy=copy):
+            where = f"the copy {copy} showed" if copy else "the store gave"
+            words = f"looks: {where} version {version or 'none'}, not the one that was promoted"
         case events.Drifted(reason=reason):
             words = f"drift: {reason}"
         case events.Rejected(consumer=consumer, instance=instance, reason=reason):

@@ -6,6 +6,7 @@ the plan names. What a look shows is written down; the machine decides what it m
 
 from keyturn.core.clock import Clock, Moment
 from keyturn.core.errors import AdapterError, Throttled
+from keyturn.rotation import copies
 from keyturn.rotation.events import StoreSeen
 from keyturn.rotation.log import Log
 from keyturn.rotation.orders import current_step, family
@@ -76,8 +77,10 @@ class StoreLooks:
     def _seen(self, waited_ms: int) -> StoreSeen:
         rotation, parts = self._log.rotation, self._parts
         wanted = rotation.target_version
-        found = parts.store.current(parts.entry)
-        astray = found is not None and wanted is not None and found != wanted.version
-        return StoreSeen(
-            rotation.id, found, waited_ms, ours=astray and found is not None and ours(parts, self._log, found)
-        )
+        assert wanted is not None
+        found, copy = parts.store.current(parts.entry), ""
+        if found == wanted.version:
+            strays = copies.astray(parts.store, parts.copies, wanted.version)
+            copy, found = next(((one.view, shown) for one, shown in strays.items()), (copy, found))
+        mine = found is None or ours(parts, self._log, found)
+        return StoreSeen(rotation.id, found, waited_ms, ours=found != wanted.version and mine, copy=copy)

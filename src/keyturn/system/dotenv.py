@@ -8,7 +8,7 @@ is read alike by all three.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyturn.core.secret import SecretValue
@@ -17,13 +17,24 @@ Quoting = Literal["", "'", '"']
 
 SHELL = "a shell reads it differently"
 COMPOSE = "some versions of Docker Compose cut it at the #"
+TABBED = "Docker Compose takes a comment behind a tab for a part of it"
 UNCLOSED = "a quote that is not closed"
 BACKSLASH = "a backslash that is not read alike"
+NO_ASSIGNMENT = "not KEY=value"
+MARKED = "a byte order mark before it"
+BARE_PEM = "PEM text without quotes"
 _HEAD = re.compile(r"(?P<lead>[ \t]*(?P<export>export[ \t]+)?)(?P<key>[A-Za-z_][A-Za-z0-9_]*)=")
+_LOOSE = re.compile(
+    r"(?P<mark>\ufeff?)\s*(?:export\s+)?(?P<quote>['\"]?)(?P<key>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)\s*[=:]"
+)
+"""What some program takes for an assignment, though not all do: `KEY = value`, `KEY: value`, `'KEY'=value`."""
+
 _EMPTY = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?:\r?\n)?\Z")
 _TAIL = re.compile(r"(?P<comment>[ \t]+#[^\r\n]*|[ \t]*)(?P<end>\r?\n|\Z)")
 _CLOSED = {"'": re.compile(r"'([^']*)'"), '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)}
-_COMMENT = re.compile(r"[ \t]+#.*|[ \t]+\Z")
+_BEHIND_A_TAB = re.compile(r"[ \t]*\t#")
+_PEM_BEGINS, _PEM_ENDS = "-----BEGIN ", "-----END "
+_LONGEST_PEM = 64 * 1024
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n"}
 _FOR_THE_SHELL = re.compile(r"[\s&;|<>()`'\"]|\A~|:~")
@@ -79,11 +90,11 @@ def render(lines: Sequence[Line]) -> str:
 
 def twice(lines: Sequence[Line]) -> dict[str, tuple[int, ...]]:
     """The keys that are assigned more than once, with the numbers of those lines."""
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, list[int]] = {}
     for line in lines:
         if line.key is not None:
-            found[line.key] = (*found.get(line.key, ()), line.number)
-    return {key: numbers for key, numbers in found.items() if len(numbers) > 1}
+            found.setdefault(line.key, []).append(line.number)
+    return {key: tuple(numbers) for key, numbers in found.items() if len(numbers) > 1}
 
 
 def writable(value: SecretValue) -> bool:
@@ -102,13 +113,13 @@ def assigned(lines: Sequence[Line], key: str, value: SecretValue) -> tuple[Line,
     if len(places) > 1:
         raise ValueError(f"{key} is assigned {len(places)} times")
     if not places:
-        return parse("".join([render(lines), _break(lines), _text(f"{key}=", value, "", "\n")]))
+        return _appended(tuple(lines), _text(f"{key}=", value, "", "\n"))
     at = places[0]
     line = lines[at]
     if line.flaw:
         raise ValueError(f"line {line.number}: {line.flaw}")
     head, rest = line.text[: line.span[0]].rstrip(" \t"), line.text[line.span[1] :].replace("\r\n", "\n")
-    return parse("".join([render(lines[:at]), _text(head, value, line.quoting, rest), render(lines[at + 1 :])]))
+    return _replaced(tuple(lines), at, _text(head, value, line.quoting, rest))
 
 
 def without(lines: Sequence[Line], key: str) -> tuple[Line, ...]:
@@ -116,17 +127,29 @@ def without(lines: Sequence[Line], key: str) -> tuple[Line, ...]:
     return tuple(line for line in lines if line.key != key)
 
 
-def _break(lines: Sequence[Line]) -> str:
-    """What must stand between these lines and another one."""
+def _appended(lines: tuple[Line, ...], text: str) -> tuple[Line, ...]:
+    """With one more line behind them. Raises ValueError."""
     if not lines:
-        return ""
-    if lines[-1].flaw == UNCLOSED:
-        raise ValueError(f"line {lines[-1].number}: {UNCLOSED}")
-    return "" if lines[-1].text.endswith("\n") else "\n"
+        return parse(text)
+    last = lines[-1]
+    if last.flaw == UNCLOSED:
+        raise ValueError(f"line {last.number}: {UNCLOSED}")
+    if not last.text.endswith("\n"):
+        lines = _replaced(lines, len(lines) - 1, f"{last.text}\n")
+    return (*lines, *_lines(text, lines[-1].number + lines[-1].text.count("\n")))
+
+
+def _replaced(lines: tuple[Line, ...], at: int, text: str) -> tuple[Line, ...]:
+    """With another text for one of them. What is read of a line rests on nothing before it."""
+    moved = text.count("\n") - lines[at].text.count("\n")
+    behind = lines[at + 1 :]
+    if moved:
+        behind = tuple(replace(line, number=line.number + moved) for line in behind)
+    return (*lines[:at], *_lines(text, lines[at].number), *behind)
 
 
 def _text(head: str, value: SecretValue, prefer: Quoting, rest: str) -> str:
-    quoting = _quoting(value.reveal(), prefer)
+    quoting = _quoting(value.reveal(), "'" if _BEHIND_A_TAB.match(rest) else prefer)
     if quoting is None:
         raise ValueError("no quoting that a shell, Docker Compose and python-dotenv read alike")
     return "".join([head, quoting, value.reveal(), quoting, rest])  # noqa: FLY002 - reveal() stands as an argument
@@ -145,8 +168,8 @@ def _quoting(text: str, prefer: Quoting) -> Quoting | None:
     return next((quoting for quoting in order if fits[quoting]), None)
 
 
-def _lines(text: str) -> Iterator[Line]:
-    at, number = 0, 1
+def _lines(text: str, number: int = 1) -> Iterator[Line]:
+    at = 0
     while at < len(text):
         line = _line(text, at, number)
         yield line
@@ -161,14 +184,33 @@ def _line(text: str, at: int, number: int) -> Line:
     if _EMPTY.match(whole):
         return Line(number, whole)
     head = _HEAD.match(text, at, until)
+    if head is None and whole.startswith(_PEM_BEGINS):
+        return Line(number, text[at : _end_of_pem(text, at, until)], flaw=BARE_PEM)
     if head is None:
-        return Line(number, whole, flaw="not KEY=value")
+        return _loose(number, whole)
     key, start = head["key"], head.end()
     blanks = len(text[start:until]) - len(text[start:until].lstrip(" \t"))
     quote = text[start + blanks : start + blanks + 1]
     if quote in {"'", '"'}:
         return _quoted(text, (at, start + blanks), Line(number, whole, key, doubt=SHELL if blanks else ""))
+    if text.startswith(_PEM_BEGINS, start + blanks):
+        return Line(number, text[at : _end_of_pem(text, at, until)], key, flaw=BARE_PEM)
     return _unquoted(whole, start - at, Line(number, whole, key, doubt=SHELL if blanks else ""))
+
+
+def _end_of_pem(text: str, at: int, until: int) -> int:
+    """Where the line of its end marker ends: a line of base64 may look like `KEY=`, and a key is shown."""
+    marker = text.find(_PEM_ENDS, at, at + _LONGEST_PEM)
+    newline = text.find("\n", marker)
+    return until if marker < 0 else len(text) if newline < 0 else newline + 1
+
+
+def _loose(number: int, whole: str) -> Line:
+    """What is no assignment to everybody; with a key where it is one to somebody."""
+    head = _LOOSE.match(whole)
+    if head is None:
+        return Line(number, whole, flaw=NO_ASSIGNMENT)
+    return Line(number, whole, head["key"], flaw=MARKED if head["mark"] else NO_ASSIGNMENT)
 
 
 def _quoted(text: str, begin: tuple[int, int], line: Line) -> Line:
@@ -215,7 +257,7 @@ def _unquoted(whole: str, start: int, line: Line) -> Line:
     if body.lstrip(" \t").startswith("#") and body[:1] in " \t":
         return Line(line.number, whole, line.key, flaw="a comment or a value")
     blanks = len(body) - len(body.lstrip(" \t"))
-    value = _COMMENT.sub("", body[blanks:], count=1)
+    value, rest = _parted(body[blanks:])
     span = (start + blanks, start + blanks + len(value))
     why = _off(value)
     if why:
@@ -225,7 +267,18 @@ def _unquoted(whole: str, start: int, line: Line) -> Line:
         doubt = SHELL
     elif "#" in value:
         doubt = COMPOSE
+    elif _BEHIND_A_TAB.match(rest):
+        doubt = TABBED
     return Line(line.number, whole, line.key, SecretValue(value), doubt=doubt, span=span)
+
+
+def _parted(body: str) -> tuple[str, str]:
+    """The value without quotes, and what stands behind it: blanks and perhaps a comment."""
+    at = body.find("#", 1)
+    while at > 0 and body[at - 1] not in " \t":
+        at = body.find("#", at + 1)
+    value = (body[:at] if at > 0 else body).rstrip(" \t")
+    return value, body[len(value) :]
 
 
 def _off(value: str) -> str:

@@ -23,6 +23,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp\Z")
 _TRIES = 8
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_WHAT_WAS_ASKED = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 WRITABLE_BY_OTHERS = 0o022
 OPEN_TO_OTHERS = 0o077
 
@@ -223,6 +224,22 @@ class Directory:
             return
         with typed_errors(str(self.path / name)), suppress(FileNotFoundError):
             os.rmdir(name, dir_fd=self.fd)
+
+    def move(self, name: str, to: str) -> None:
+        """Give a directory in it another name, as one atomic change, durable on return; an empty one gives way.
+
+        Raises:
+            Conflict: something else has that name.
+            Denied, Unavailable: it was not moved.
+        """
+        what = f"{self.path / to}"
+        try:
+            os.rename(name, to, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise Conflict(f"{what} is there already, and not an empty directory", "name another one") from None
+            _raise_typed(error, what)
+        self.sync()
 
     def remove(self, name: str) -> None:
         """Remove a file or a link; nothing happens when there is none."""

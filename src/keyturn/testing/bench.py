@@ -1,11 +1,14 @@
 """One secret on a workbench: real journal and engine, memory store, a target that really refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.consumer import Consumer
+from keyturn.core.derived import Derived
 from keyturn.core.rotator import Rotator
+from keyturn.core.secret import Bundle, SecretValue
+from keyturn.core.store import Store
 from keyturn.journal.record import Record
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.rotation.engine import Engine
@@ -29,6 +32,10 @@ class Bench:
         deadline: seconds after which holdouts are named.
         slots: of the target; with one only, the new credential ends the old.
         releases: whether a pooler's idle sessions may be ended.
+
+    Attributes:
+        seen: how the engine sees the store.
+        place: what the store is, for the journal.
     """
 
     def __init__(
@@ -45,6 +52,10 @@ class Bench:
         self.target = FakeTarget(slots)
         self.rotator: Rotator = FakeRotator(self.target, releases=releases)
         self.store = MemoryStore()
+        self.copies: tuple[Derived, ...] = ()
+        self.publish: Callable[[Bundle], Mapping[str, SecretValue]] = lambda _: {}
+        self.seen: Callable[[MemoryStore], Store] = lambda store: store
+        self.place = ""
         self.escrow = MemoryEscrow()
         self.instances = [FakeInstance(f"instance-{n}", self.target) for n in range(3)]
         self.consumers: tuple[Consumer, ...] = (FakeConsumer("app", self.instances),)
@@ -65,12 +76,14 @@ class Bench:
         parts = Parts(
             NAME,
             NAME,
-            self.store,
+            self.seen(self.store),
             self.escrow,
             self.rotator,
             self.consumers,
-            lambda _: {},
+            self.publish,
             self.policy,
+            self.copies,
+            self.place,
         )
         return Engine(
             parts,

@@ -18,12 +18,15 @@ from psycopg import sql
 from keyturn.core.secret import Bundle
 from keyturn.manifest import Manifest, load
 from keyturn.rotation.intake import take_in
+from keyturn.rotation.parts import LOOKS
 from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import Assembly, create_state, state_of
 
 SECRET_NAME, ADMIN_NAME, CONSUMER = "database", "postgres-admin", "clo-api"
+AZURE_NAME = "azure-client"
 DBNAME, OWNER, ROLES = "clo", "clo_owner", ("clo_a", "clo_b")
 TABLE = "deals"
+REPEATS = 5
 
 MANIFEST = """\
 [service]
@@ -36,17 +39,17 @@ state = "{state}"
 [stores.main]
 kind = "local"
 vault_id = "{vault_id}"
-
+{more}
 [secrets.postgres-admin]
 kind = "manual"
 owner = "platform@example.com"
 purpose = "Keyturn changes log-in roles"
 used_by = "keyturn"
 fields = ["username", "password"]
-
+{local}
 [secrets.database]
 kind = "postgres"
-owner = "platform@example.com"
+{store}owner = "platform@example.com"
 purpose = "the API reads and writes deals"
 rotate = {{ every = "30d", overlap = "{overlap}"{deadline} }}
 target = {{ hosts = ["{host}:{port}"], dbname = "{dbname}", owner_role = "{owner}", roles = ["{a}", "{b}"], \
@@ -64,12 +67,31 @@ expect = {processes}
 max_stale = "{max_stale}"
 """
 
+IN_KEY_VAULT = """
+[stores.azure]
+kind = "azure-key-vault"
+url = "{url}"
+authority = "{authority}"
+ca_file = "{ca}"
+verify_challenge_resource = false
+timeout = "{timeout}"
+identity = {{ kind = "client-secret", tenant_id = "{tenant}", client_id = "{client}", credential = "azure-client" }}
+
+[secrets.azure-client]
+kind = "manual"
+owner = "platform@example.com"
+purpose = "Keyturn signs in at the vault"
+used_by = "keyturn"
+store = "main"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast things go, as the manifest writes durations. The overlap follows from them.
 
-    `deadline` is that of a settle, `answer` that of one connection to the target.
+    `deadline` is that of a settle, `answer` that of one connection to the target. `looks` are seconds after a promote
+    at which a store without compare-and-swap is looked at again.
     """
 
     overlap: str = "0s"
@@ -77,6 +99,23 @@ class Pace:
     connect_timeout: str = "1s"
     deadline: str = ""
     answer: str = ""
+    looks: tuple[float, ...] = LOOKS
+
+
+@dataclass(frozen=True, slots=True)
+class InKeyVault:
+    """A vault for tests that shall hold the credential of the database, and an application that may write there.
+
+    `timeout` is that of one request, as the manifest writes it.
+    """
+
+    url: str
+    authority: str
+    ca_file: str
+    tenant_id: str
+    client_id: str
+    client_secret: Bundle
+    timeout: str = "2s"
 
 
 class Installation:
@@ -90,6 +129,7 @@ class Installation:
         dbname: a database of that name is made.
         port: where the manifest finds the server; None for the server's own.
         others: processes of the application beside those, which the caller starts itself.
+        store: the vault that holds the credential of the database; None for the local one, which holds all others.
     """
 
     def __init__(  # noqa: PLR0913 - what an installation is made of, all by name
@@ -102,6 +142,7 @@ class Installation:
         dbname: str = DBNAME,
         port: int | None = None,
         others: int = 0,
+        store: InKeyVault | None = None,
     ) -> None:
         self.folder, self.postgres, self.expected = folder, postgres, processes
         self._port, self._others = port or postgres.port, others
@@ -112,7 +153,7 @@ class Installation:
         self.client_path = folder / "keyturn.client.json"
         self.run = folder / "run"
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._pace = pace or Pace()
+        self._pace, self._store = pace or Pace(), store
 
     def __enter__(self) -> Self:
         return self
@@ -136,9 +177,14 @@ class Installation:
         self.manifest_path.chmod(0o600)
         self.client_path.write_text(json.dumps(self._client()))
         admin = self.postgres.prepare(self.dbname)
+        self._bring(ADMIN_NAME, admin)
+        if self._store:
+            self._bring(AZURE_NAME, self._store.client_secret)
+
+    def _bring(self, name: str, bundle: Bundle) -> None:
         assembly = self.assembly()
-        lock = assembly.state.locks / f"{ADMIN_NAME}.lock"
-        take_in(assembly.journal, assembly.store(ADMIN_NAME), ADMIN_NAME, ADMIN_NAME, admin, "installation", lock)
+        lock = assembly.state.locks / f"{name}.lock"
+        take_in(assembly.journal, assembly.store(name), name, name, bundle, "installation", lock)
         assembly.close()
 
     def provision(self, more: Iterable[str] = ()) -> None:
@@ -152,6 +198,9 @@ class Installation:
         engine = assembly.engine(SECRET_NAME)
         engine.begin("provision")
         outcome = engine.advance(60)
+        for _ in range(REPEATS):
+            if outcome.status == "waiting":  # for a store or target that fails: whoever provisions tries again
+                outcome = engine.advance(60)
         if outcome.status != "closed":
             raise RuntimeError(f"provision: {outcome}")
         self.postgres.execute(
@@ -170,7 +219,7 @@ class Installation:
 
     def assembly(self, around: Callable[[str, Any], Any] = lambda _, part: part, **more: Any) -> Assembly:  # noqa: ANN401 - as Assembly takes them
         """A fresh assembly on this installation, as a new process would make it; `more` is its options."""
-        return Assembly(self.manifest(), around=around, **more)
+        return Assembly(self.manifest(), around=around, **{"looks": self._pace.looks, **more})
 
     def current(self) -> Bundle:
         """The current credential of the database."""
@@ -207,6 +256,9 @@ class Installation:
         return MANIFEST.format(
             state=self.folder / "state",
             vault_id=vault_id,
+            more=self._in_key_vault(),
+            local='store = "main"\n' if self._store else "",
+            store='store = "azure"\n' if self._store else "",
             overlap=self._pace.overlap,
             deadline=f', deadline = "{self._pace.deadline}"' if self._pace.deadline else "",
             host=self.postgres.host,
@@ -222,6 +274,19 @@ class Installation:
             status=self.run / "status",
             processes=self.expected + self._others,
             max_stale=self._pace.max_stale,
+        )
+
+    def _in_key_vault(self) -> str:
+        vault = self._store
+        if vault is None:
+            return ""
+        return IN_KEY_VAULT.format(
+            url=vault.url,
+            authority=vault.authority,
+            ca=vault.ca_file,
+            timeout=vault.timeout,
+            tenant=vault.tenant_id,
+            client=vault.client_id,
         )
 
     def _client(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A double of an Azure Key Vault and of its Entra ID tenant, for tests only: nothing is kept, nobody is protected.
 
 It speaks the secrets API to the real SDK over verified TLS and is as strict as Azure is documented to be, which no
-emulator is. It has no backup, restore, keys or certificates. It is not Azure: what is not verified there is said in
-docs/adr/0022-key-vault-servers-for-tests.md.
+emulator is. Of certificates and keys it has what derived copies need; it has no backup and no restore. It is not
+Azure: what is not verified there is said in docs/adr/0022-key-vault-servers-for-tests.md.
 """
 
 import json
@@ -13,6 +13,7 @@ from keyturn.testing.entra import AUDIENCE, TENANT, Identity, TokenIssuer
 from keyturn.testing.key_vault_contents import Call, Contents, Role
 from keyturn.testing.key_vault_faults import Fault
 from keyturn.testing.key_vault_front import NO_STATUS, Front, Incoming, Outgoing, Request, outgoing
+from keyturn.testing.key_vault_objects import Objects
 from keyturn.testing.resource_manager import Resource
 
 __all__ = ["NO_STATUS", "Fault", "KeyVaultServer", "Request", "Role"]
@@ -40,6 +41,9 @@ class KeyVaultServer(Front):
         self.client_id, self.client_secret = self.register(Role.OFFICER)
         self.resource = Resource(self.url, TENANT, readers={self.client_id})
         self._contents = Contents(self.url, seed, purge_protection=purge_protection)
+        for form in ("certificates", "keys"):
+            objects = Objects(self.url, seed, form, self._contents.keep, self._contents.switch)
+            self._contents.objects[form] = objects.answer
 
     def register(self, role: Role) -> Identity:
         """Another application, with that role."""

@@ -35,6 +35,15 @@ class Role(Enum):
     """As "Key Vault Secrets User", which may list, too."""
     OFFICER = frozenset({"get", "list", "set", "delete", "recover", "purge"})
     """As "Key Vault Secrets Officer"."""
+    OFFICERS = frozenset(
+        {"get", "list", "set", "delete", "recover", "purge"}
+        | {
+            f"{form}/{right}"
+            for form in ("certificates", "keys")
+            for right in ("get", "list", "import", "update", "delete")
+        }
+    )
+    """As that one with "Key Vault Certificates Officer" and "Key Vault Crypto Officer"."""
     NOTHING = frozenset[str]()
 
 
@@ -81,10 +90,14 @@ class _Secret:
     """As it was written first: names are compared without case."""
     versions: list[_Version] = field(default_factory=list)
     deleted: int | None = None
+    managed: bool = False
+    """It belongs to a certificate."""
 
 
 class Contents:
     """All secrets of one vault. Not safe for threads: who calls `answer` holds a lock.
+
+    `objects` answers for its certificates and keys (`keyturn.testing.key_vault_objects`).
 
     Args:
         url: of the vault, what its ids begin with.
@@ -95,6 +108,7 @@ class Contents:
     def __init__(self, url: str, seed: int, *, purge_protection: bool) -> None:
         self._url, self._seed, self._purge_protection = url, seed, purge_protection
         self._secrets: dict[str, _Secret] = {}
+        self.objects: dict[str, Callable[[Call, list[str]], Answer]] = {}
 
     def answer(self, call: Call) -> Answer:
         """What the vault answers, and what it does."""
@@ -106,6 +120,8 @@ class Contents:
 
     def _route(self, call: Call) -> Answer:
         collection, *rest = call.path.strip("/").split("/")
+        if collection in self.objects:
+            return self.objects[collection](call, rest)
         routes: dict[tuple[str, str, int], tuple[str, Callable[..., Answer]]] = {
             ("GET", "secrets", 0): ("list", self._list_secrets),
             ("PUT", "secrets", 1): ("set", self._set),
@@ -129,9 +145,21 @@ class Contents:
                 f"Caller is not authorized to perform action {right!r} on resource.",
                 "ForbiddenByRbac",
             )
-        if rest and not _NAME.match(rest[0]):
-            raise Refusal(400, "BadParameter", "The request URI contains an invalid name.")
+        if rest:
+            check_name(rest[0])
         return act(call, *rest)
+
+    def keep(self, name: str, version: str, value: SecretValue, tags: dict[str, str] | None) -> None:
+        """The secret of a certificate's new version. Raises Refusal where a secret of its own has that name."""
+        kept = self._secrets.get(name.lower())
+        if kept is not None and not kept.managed:
+            raise Refusal(409, "Conflict", f"A secret has the name {name}.")
+        kept = kept or self._secrets.setdefault(name.lower(), _Secret(name, managed=True))
+        kept.versions.append(_Version(value, tags, "application/x-pem-file", id=version))
+
+    def switch(self, name: str, version: str, enabled: bool) -> None:  # noqa: FBT001 - what the certificate says
+        """The same state for the secret of a certificate."""
+        _version(self._secrets[name.lower()], version).attributes["enabled"] = enabled
 
     def _unknown(self, call: Call, *_: str) -> Answer:
         raise Refusal(405, "MethodNotAllowed", f"{call.method} is not allowed here.")
@@ -144,8 +172,10 @@ class Contents:
                 "in this state, the secret can only be recovered or purged."
             )
             raise Refusal(409, "Conflict", message, "ObjectIsDeletedButRecoverable")
-        made = _Version(_value(call.body), _tags(call.body), _content_type(call.body))
-        made.attributes |= _attributes(call.body)
+        if kept is not None and kept.managed:
+            raise Refusal(409, "Conflict", f"A certificate has the name {name}.")
+        made = _Version(_value(call.body), tags_of(call.body), _content_type(call.body))
+        made.attributes |= attributes_of(call.body)
         kept = kept or self._secrets.setdefault(name.lower(), _Secret(name))
         kept.versions.append(made)
         return self._bundle(kept, made, made.value.reveal())
@@ -161,7 +191,7 @@ class Contents:
     def _update(self, call: Call, name: str, version: str = "") -> Answer:
         kept = self._live(name)
         found = _version(kept, version)
-        tags, content_type, attributes = _tags(call.body), _content_type(call.body), _attributes(call.body)
+        tags, content_type, attributes = tags_of(call.body), _content_type(call.body), attributes_of(call.body)
         found.tags = found.tags if tags is None else tags
         found.content_type = content_type or found.content_type
         found.attributes |= attributes
@@ -193,32 +223,22 @@ class Contents:
 
     def _list_secrets(self, call: Call) -> Answer:
         rows = {self._place(kept): self._item(kept, kept.versions[-1]) for kept in self._all(deleted=False)}
-        return self._page(call, rows)
+        return page(self._url, call, rows)
 
     def _list_versions(self, call: Call, name: str) -> Answer:
         kept = self._live(name)
         rows = {version.id: self._item(kept, version, version.id) for version in kept.versions}
-        return self._page(call, rows)
+        return page(self._url, call, rows)
 
     def _list_deleted(self, call: Call) -> Answer:
-        return self._page(call, {self._place(kept): self._deleted_item(kept) for kept in self._all(deleted=True)})
-
-    def _page(self, call: Call, rows: Mapping[str, Body]) -> Answer:
-        """Rows by place. `$skiptoken` is the last place that was told, so rows that come meanwhile move nothing."""
-        size, after = _page_size(call.query), call.query.get("$skiptoken", "")
-        places = sorted(place for place in rows if place > after)
-        link = None
-        if len(places) > size:
-            version = call.query["api-version"]
-            link = f"{self._url}{call.path}?api-version={version}&$skiptoken={places[size - 1]}&maxresults={size}"
-        return Answer(200, {"value": [rows[place] for place in places[:size]], "nextLink": link})
+        return page(self._url, call, {self._place(kept): self._deleted_item(kept) for kept in self._all(deleted=True)})
 
     def _all(self, *, deleted: bool) -> list[_Secret]:
         return [kept for kept in self._secrets.values() if (kept.deleted is not None) is deleted]
 
     def _place(self, kept: _Secret) -> str:
         """Where it stands in a list: anywhere, but always there."""
-        return sha256(f"{self._seed} {kept.name.lower()}".encode()).hexdigest()
+        return place(self._seed, kept.name)
 
     def _live(self, name: str) -> _Secret:
         kept = self._secrets.get(name.lower())
@@ -242,6 +262,8 @@ class Contents:
         times = {"created": version.created, "updated": version.updated}
         attributes = version.attributes | times | {"recoveryLevel": level, "recoverableDays": RETENTION_DAYS}
         item: Body = {"id": f"{self._url}/secrets/{kept.name}{id_ and '/'}{id_}", "attributes": attributes}
+        if kept.managed:
+            item["managed"] = True
         if version.content_type is not None:
             item["contentType"] = version.content_type
         if version.tags is not None:
@@ -256,6 +278,28 @@ class Contents:
             "deletedDate": kept.deleted,
             "scheduledPurgeDate": kept.deleted + RETENTION_DAYS * 86400,
         }
+
+
+def check_name(name: str) -> None:
+    """Raises Refusal where nothing can be called so."""
+    if not _NAME.match(name):
+        raise Refusal(400, "BadParameter", "The request URI contains an invalid name.")
+
+
+def place(seed: int, name: str) -> str:
+    """Where a name stands in a list: anywhere, but always there."""
+    return sha256(f"{seed} {name.lower()}".encode()).hexdigest()
+
+
+def page(url: str, call: Call, rows: Mapping[str, Body]) -> Answer:
+    """Rows by place. `$skiptoken` is the last place that was told, so rows that come meanwhile move nothing."""
+    size, after = _page_size(call.query), call.query.get("$skiptoken", "")
+    places = sorted(one for one in rows if one > after)
+    link = None
+    if len(places) > size:
+        version = call.query["api-version"]
+        link = f"{url}{call.path}?api-version={version}&$skiptoken={places[size - 1]}&maxresults={size}"
+    return Answer(200, {"value": [rows[one] for one in places[:size]], "nextLink": link})
 
 
 def _check_api_version(query: Mapping[str, str]) -> None:
@@ -288,7 +332,8 @@ def _value(body: Body) -> SecretValue:
     return SecretValue(body["value"])
 
 
-def _tags(body: Body) -> dict[str, str] | None:
+def tags_of(body: Body) -> dict[str, str] | None:
+    """The tags in a request, None where it says nothing of them. Raises Refusal."""
     tags = body.get("tags")
     if tags is None:
         return None
@@ -308,7 +353,7 @@ def _content_type(body: Body) -> str | None:
     return kind
 
 
-def _attributes(body: Body) -> Body:
+def attributes_of(body: Body) -> Body:
     """What the caller may set of them; `exp` and `nbf` are kept and, as in Azure, enforced by nobody."""
     given = body.get("attributes") or {}
     kinds = {"enabled": bool, "exp": int, "nbf": int}

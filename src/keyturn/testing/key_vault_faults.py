@@ -18,6 +18,7 @@ class Fault(Enum):
     HTML = "200 with a page of HTML, as a captive portal does"
     BAD_GATEWAY = "502 with a page of HTML, as a proxy does"
     HALF_BODY = "the first half of the answer"
+    DRIP = "the end of the answer byte by byte, over seconds, none of them late by itself"
     EXPIRED = "401: the token has expired"
     DENIED = "403: the right was taken away"
 

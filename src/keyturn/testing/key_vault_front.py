@@ -24,6 +24,7 @@ from keyturn.testing.key_vault_faults import Fault, Faults, How, Planned
 from keyturn.testing.tls_server import HOST, POLL_SECONDS, ReservedPort, TlsServer, server_context
 
 MAX_BODY_BYTES = 1024 * 1024
+DRIPS, DRIP_SECONDS = 60, 0.05
 PAGE_OF_HTML = b"<!DOCTYPE html><html><body><h1>Sign in to this network</h1></body></html>"
 NO_STATUS = 0
 _RESET = struct.pack("ii", 1, 0)
@@ -211,16 +212,25 @@ class _Exchange(BaseHTTPRequestHandler):
         if fault in {Fault.HTML, Fault.BAD_GATEWAY}:
             page = Outgoing(200 if fault is Fault.HTML else 502, PAGE_OF_HTML, {"Content-Type": "text/html"})
             return self._reply(page)
-        if fault is Fault.HALF_BODY:
+        if fault in {Fault.HALF_BODY, Fault.DRIP}:
             whole = answer.content if answer else json.dumps({"error": {"code": "InternalServerError"}}).encode()
-            half = Outgoing(
-                answer.status if answer else 200, whole[: len(whole) // 2], {"Content-Type": "application/json"}
-            )
-            return self._reply(half, length=len(whole))
+            first = len(whole) // 2 if fault is Fault.HALF_BODY else max(0, len(whole) - DRIPS)
+            begun = Outgoing(answer.status if answer else 200, whole[:first], {"Content-Type": "application/json"})
+            self._reply(begun, length=len(whole))
+            return self._drip(whole[first:]) if fault is Fault.DRIP else None
         status, code, inner = _ERRORS[fault]
         error = {"code": code, "message": "A fault of the test.", **({"innererror": {"code": inner}} if inner else {})}
         extra = {"Retry-After": str(planned.retry_after)} if fault is Fault.THROTTLED else {}
         return self._reply(outgoing(status, {"error": error}, extra))
+
+    def _drip(self, content: bytes) -> None:
+        """Byte by byte, until it is all there or the client has had enough."""
+        self.wfile.flush()
+        for at in range(len(content)):
+            if select([self.connection], [], [], DRIP_SECONDS)[0]:
+                return
+            self.wfile.write(content[at : at + 1])
+            self.wfile.flush()
 
     def _cut(self, *, silent: bool) -> None:
         self.close_connection = True

@@ -9,9 +9,10 @@ begins. A rule that is broken raises `ContractBroken` with the sentence that doe
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
-from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound, TooLarge
+from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, NotFound, TooLarge, Unsupported
 from keyturn.core.secret import MAX_FIELD_BYTES, Bundle
 from keyturn.core.store import Store
 from keyturn.core.version import VersionState
@@ -25,6 +26,8 @@ WRITERS = 6
 BAD_NAMES = ("", "a/b", "../a", "a" * 250, "a\0", "a\n", " a", "ä", "a\ud800")
 """Names that no store takes. A store may be stricter, and says so in its own tests."""
 _PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n"
+_ODD = ("'\"\\;$%`", _PEM)
+"""Texts that not every form of a store can show its readers."""
 
 
 class ContractBroken(AssertionError):
@@ -216,15 +219,26 @@ def versions_keep_their_order(connect: Connect) -> None:
 
 
 def content_is_kept_exactly(connect: Connect) -> None:
-    """25 fields, the longest text, quotes, blanks, other scripts and PEM come back as they were."""
+    """25 fields, the longest text, blanks, other scripts, and what it takes of quotes and PEM come back exactly."""
     longest = "x" * min(MAX_FIELD_BYTES, connect().max_bytes // 4)
-    texts = ["", " ", " a ", "'\"\\;$%`", "@:/?#[]{}", "ä€漢😀", "A\u030a", "%40", "-", _PEM, longest]
+    texts = ["", " ", " a ", "@:/?#[]{}", "ä€漢😀", "A\u030a", "%40", "-", *_odd_ones_taken(connect), longest]
     fields = {f"field_{n}": texts[n % len(texts)] for n in range(FIELDS)}
     bundle = Bundle(fields | {"field_10": longest, "field_21": "y"})
     version = connect().stage("many", bundle, "attempt-1")
     back = connect().read("many", version)
     _hold(len(back) == FIELDS and back == bundle, "content is kept exactly")
     _hold(back.proof_key == bundle.proof_key, "the proof key is kept exactly")
+
+
+def _odd_ones_taken(connect: Connect) -> list[str]:
+    """What a store could not show as it is, it refuses when it is staged, and keeps nothing of it."""
+    taken: list[str] = []
+    for n, text in enumerate(_ODD):
+        with suppress(Unsupported):
+            connect().stage("odd", Bundle({"value": text}), f"attempt-{n}")
+            taken.append(text)
+    _hold(len(connect().versions("odd")) == len(taken), "what was refused leaves nothing")
+    return taken
 
 
 def what_does_not_fit_is_refused(connect: Connect) -> None:

@@ -19,10 +19,10 @@ LATE_SECONDS = 0.02
 
 
 class AnyTime:
-    """The fault: a process is killed some time after its start, drawn with a seed."""
+    """The fault: a process is killed some time after its start, drawn with a seed. `fault` is what it is counted as."""
 
-    def __init__(self, harness: Harness, seed: int) -> None:
-        self._harness = harness
+    def __init__(self, harness: Harness, seed: int, fault: str = KILL) -> None:
+        self._harness, self._fault = harness, fault
         self._draw = random.Random(seed)  # noqa: S311 - a time, not a secret
 
     def sweep(self, kills: int) -> None:
@@ -47,6 +47,6 @@ class AnyTime:
                 self._harness.recover("killed at random", last=told)
                 return number + 1
             self._harness.fault()
-            self._harness.ledger.count(told.place, KILL, kill=True)
+            self._harness.ledger.count(told.place, self._fault, kill=True)
         self._harness.recover("killed at random")
         return kills

@@ -31,11 +31,11 @@ def schedule(points: list[str], kills: int, seed: int) -> Iterator[list[str]]:
 
 
 class NamedPoints:
-    """The fault: each rotation is killed at several of its points in turn."""
+    """The fault: each rotation is killed at several of its points in turn. `fault` is what it is counted as."""
 
-    def __init__(self, harness: Harness, seed: int) -> None:
+    def __init__(self, harness: Harness, seed: int, fault: str = KILL) -> None:
         self._harness = harness
-        self._seed = seed
+        self._seed, self._fault = seed, fault
         self.points: dict[str, Place] = {}
         self.covered: set[str] = set()
 
@@ -64,7 +64,7 @@ class NamedPoints:
             told = self._harness.run(Orders(plan=plan))
             if told.at == plan and not told.status:
                 self._harness.fault()
-                self._harness.ledger.count(self.points[plan], KILL, kill=True)
+                self._harness.ledger.count(self.points[plan], self._fault, kill=True)
                 self.covered.add(plan)
                 last = None
             else:

@@ -30,6 +30,7 @@ from keyturn.core.protection import Protection
 from keyturn.core.rights import Leave, Right
 from keyturn.core.rotator import Answer, Probe, SlotLook
 from keyturn.importing import plan
+from keyturn.manifest.unavailable import Unavailable as Missing
 
 AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
 PLACE = places.Place("/s/x", "the file", 0o077, user=1000, mode=0o600, owner=1000)
@@ -100,7 +101,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("database", "bob", rotatable=True),)))),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("smtp", "bob", rotatable=False),)))),
-    ("not-available", declared.findings(("kind 'jwt'",))),
+    ("not-available", declared.findings((Missing(("stores", "main"), "kind 'vault'"),))),
     ("store-unreachable", stores.findings(stores.StoreLook("main", AWAY))),
     ("store-refused", stores.findings(stores.StoreLook("main", DAMAGED))),
     ("target-unreachable", targets.findings(targets.TargetLook("database", "verify-full", AWAY))),
@@ -112,6 +113,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("idle-slot-enabled", targets.agreement_findings(replace(AGREED, idle=(replace(IDLE, sessions=1),)))),
     ("current-refused", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.REFUSED)))),
     ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
+    ("copy-differs", targets.agreement_findings(replace(AGREED, copies={"database-url": None}))),
     ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
     ("store-differs", targets.store_findings("smtp", "v2", "v9")),
     ("store-differs", targets.store_findings("smtp", "v2", None)),
@@ -238,3 +240,11 @@ def test_every_reason_is_described_in_the_documentation() -> None:
     """docs/findings.md has one row for each code, those of `keyturn import` with them, and none besides."""
     text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text()
     assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == sorted([*REASONS, *plan.REASONS])
+
+
+def test_a_kind_that_a_person_changes_meanwhile_is_a_note() -> None:
+    """It is kept and delivered: no alarm that nobody can switch off, and the way is named."""
+    (found,) = declared.findings((Missing(("secrets", "smtp"), "rotating kind 'smtp'", by_hand=True),))
+    assert not found.fails
+    assert (found.subject, found.severity) == ("smtp", Severity.INFO)
+    assert found.remedy.endswith("keyturn set smtp")

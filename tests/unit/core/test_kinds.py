@@ -39,6 +39,14 @@ def test_every_adapter_can_be_made(kind: Kind) -> None:
     assert callable(getattr(import_module(place), name))
 
 
+@pytest.mark.parametrize("place", sorted({place for kind in KINDS for place in (kind.mint, kind.complete) if place}))
+def test_first_versions_are_made_in_the_room_of_their_kind(place: str) -> None:
+    """`module:function`, as for adapters."""
+    path, _, name = place.partition(":")
+    assert path.startswith("keyturn.rotators.")
+    assert callable(getattr(import_module(path), name))
+
+
 def test_a_name_belongs_to_its_room() -> None:
     """The same word may be a store and a consumer; a word that is nowhere is None."""
     stored, consumed = find("stores", "files"), find("consumers", "files")

@@ -12,6 +12,7 @@ from keyturn.journal.kinds import KINDS, Registry
 RESERVED = """
 secret.declared secret.adopted secret.imported secret.owner_changed secret.exception_granted secret.retired
 version.staged version.promoted version.seen version.retired version.suspended version.compromised version.destroyed
+version.copying version.copied
 rotation.planned rotation.claimed rotation.intended rotation.done rotation.failed rotation.outcome_unknown
 rotation.held rotation.reverted rotation.aborted rotation.drift rotation.closed
 delivery.sent delivery.observed delivery.rejected target.probed disuse.observed access.read access.denied

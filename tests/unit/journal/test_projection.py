@@ -74,6 +74,7 @@ def test_a_whole_rotation_ends_on_the_new_version() -> None:
         "findings": {},
         "gap": None,
         "snapshot": None,
+        "copied": None,
         "unsupported": None,
     }
 

@@ -113,7 +113,7 @@ def test_what_is_not_built_is_named_once_each(guide: Path) -> None:
     """Kinds without an adapter and keys of a later version are listed with the table that declares them."""
     listed = load(guide).unavailable()
     assert "kind 'azure-key-vault' (stores.main)" not in listed
-    assert "kind 'redis' (secrets.cache)" in listed
+    assert "rotating kind 'redis' (secrets.cache)" in listed
     assert "kind 'systemd' (consumers.nginx)" in listed
     assert "'calendar' (secrets.database.rotate)" in listed
     assert "'freeze' (secrets.jwt.rotate)" in listed
@@ -126,9 +126,10 @@ def test_what_is_not_built_is_told_apart_by_secret(guide: Path) -> None:
     manifest = load(guide, "dev")
     assert manifest.unavailable_for("database") == (
         "'calendar' (secrets.database.rotate)",
-        "'store_as' of database-url (secrets.database)",
-        "'store_as' of postgres-password (secrets.database)",
+        "store_as = 'secret' of database-url in a local store (secrets.database)",
+        "store_as = 'secret' of postgres-password in a local store (secrets.database)",
     )
+    assert load(guide).unavailable_for("database") == ("'calendar' (secrets.database.rotate)",)
     assert manifest.unavailable_for("postgres-admin") == ()
     assert "kind 'systemd' (consumers.nginx)" in manifest.unavailable_for("certificate")
     assert not [line for line in load(guide).unavailable_for("database") if "stores.main" in line]

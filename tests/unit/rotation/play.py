@@ -27,11 +27,11 @@ from keyturn.rotation.events import (
     StoreSeen,
 )
 from keyturn.rotation.machine import apply, next_action
-from keyturn.rotation.orders import current_step, family
+from keyturn.rotation.orders import PUBLICATIONS, current_step, family
 from keyturn.rotation.state import Kind, Rotation, Secret, Stored
 
 WINDOW_MS = 1000
-PLAN = Planned("r1", "b", "n", window_ms=WINDOW_MS, copies=True, consumers=(ConsumerRule("app"),))
+PLAN = Planned("r1", "b", "n", window_ms=WINDOW_MS, copies=("x", "y"), consumers=(ConsumerRule("app"),))
 FLEET = replace(PLAN, shape=Shape.FLEET, slot="")
 SINGLE = replace(PLAN, slot="a", overlap=Overlap.NONE, window_ms=0)
 LOOKED = replace(PLAN, looks_ms=(1000, 5000))
@@ -73,8 +73,9 @@ class Play:
     def prove(self, intent: int) -> "Play":
         """What shows that the announced effect happened."""
         step = self.step
-        name, _, publication = step.partition(":")
-        version = f"v{1 + ('accept', 'use', 'drop').index(publication)}" if family(step) != step else NEW.version
+        name, _, rest = step.partition(":")
+        publication = rest if rest in PUBLICATIONS else ""
+        version = f"v{1 + PUBLICATIONS.index(publication)}" if publication else NEW.version
         attempt = publication or NEW.attempt
         proofs: dict[str, Fact] = {
             "stage": Staged("r1", attempt, version, "b", intent, publication),

@@ -29,7 +29,7 @@ PLAN = Planned(
     Shape.FLEET,
     reason="because",
     window_ms=5,
-    copies=True,
+    copies=("database-url",),
     looks_ms=(1000, 5000),
     consumers=(ConsumerRule("app", reports=False, grace_ms=7), ConsumerRule("job")),
 )
@@ -45,7 +45,7 @@ FACTS: tuple[Fact, ...] = (
     events.Promoted("r1", "n", "v1", "b", 3, "v0", "use"),
     events.Promoted("r1", "n", "v1", "b", 3),
     events.StoreSeen("r1", "v0", 1000, ours=True),
-    events.StoreSeen("r1", None, 1000),
+    events.StoreSeen("r1", None, 1000, ours=True, copy="database-url"),
     events.Retired("r1", "v0", 3, effective=False),
     events.Probed("r1", "verify:new", "v1", "accepted", "28P01"),
     events.Sent("r1", "app", "v1", 3),

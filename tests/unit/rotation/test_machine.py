@@ -53,7 +53,7 @@ NEXT: dict[str, tuple[Script, tuple[str, str]]] = {
     ),
     "what is applied is verified": (lambda: Play().to("verify:new"), ("probe", "verify:new")),
     "what is verified is promoted": (lambda: Play().to("promote"), ("effect", "promote")),
-    "what is promoted is copied": (lambda: Play().to("copy"), ("effect", "copy")),
+    "what is promoted is copied": (lambda: Play().to("copy:y"), ("effect", "copy:y")),
     "what is delivered is settled": (lambda: Play().to("settle"), ("settle", "settle")),
     "the old one is tried before it is ended": (lambda: Play().to("control:old"), ("probe", "control:old")),
     "at last it ends": (lambda: Play().to(""), ("end", "forward")),
@@ -288,7 +288,8 @@ def test_late_promotes_without_end_are_drift() -> None:
 def test_a_late_promote_is_undone_and_the_rest_stands() -> None:
     """After the store and the copies are set again, the rotation goes on where it was."""
     play = Play().to("retire:old").fails("conflict").well()
-    assert play.step == "copy"
+    assert play.step == "copy:x"
+    assert play.well().step == "copy:y"
     assert play.well().step == "retire:old"
     assert play.secret.current == NEW
 
@@ -389,7 +390,7 @@ ILLEGAL: dict[str, tuple[Script, Fact]] = {
     "the same rotation once more": (Play, PLAN),
     "a turn of nothing": (lambda: Play().end(), replace(PLAN, direction=Direction.ABORT)),
     "a turn of another rotation": (Play, replace(PLAN, rotation="r2", direction=Direction.ABORT)),
-    "an abort after the promote": (lambda: Play().to("copy"), replace(PLAN, direction=Direction.ABORT)),
+    "an abort after the promote": (lambda: Play().to("copy:x"), replace(PLAN, direction=Direction.ABORT)),
     "a revert before the promote": (lambda: Play().to("promote"), replace(PLAN, direction=Direction.REVERT)),
     "a revert after the end began": (lambda: Play().to("death:new"), replace(PLAN, direction=Direction.REVERT)),
     "an intent without a claim": (_unclaimed, replace(BETWEEN, epoch=0)),

@@ -1,6 +1,7 @@
 """A `.env` file is kept byte for byte, and read as a shell and python-dotenv read it, or not at all."""
 
 import io
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -29,7 +30,7 @@ LAST="it's"
 """
 SINGLE = ("=", "'", '"', "\\", "\n", "\r", "#", " ", "\t", "$", "`", "é", ":", "~", "{", "(", ";", "!", "%", "&", "*")
 LONGER = ("A", "B", "_x", "export ", "export", "\r\n", "a=b", "K='v'\n", 'K="v"\n', "K=v # c\n", "\\n")
-PIECES = st.sampled_from([*SINGLE, *LONGER, "\u2028", "\u00a0", "\x0b"])
+PIECES = st.sampled_from([*SINGLE, *LONGER, "\u2028", "\u00a0", "\x0b", "-----BEGIN ", "-----END "])
 TEXTS = st.lists(PIECES, max_size=24).map("".join)
 VALUES = st.text(st.sampled_from("aZ0 '\"\\$`#=!&;|<>()*?[]{}~%@:/+-_.,é漢\t\n\u2028"), max_size=12)
 SHELL = ("env", "-i", "HOME=/nowhere", "sh", "-c", 'set -a; . "$1"; exec env -0', "sh")
@@ -105,6 +106,7 @@ def test_a_value_that_was_assigned_is_read_back_and_nothing_else_changes(text: s
     others = "".join(line.text for line in dotenv.without(lines, key))
     assert "".join(line.text for line in dotenv.without(after, key)).removesuffix("\n") == others.removesuffix("\n")
     assert dotenv.render(dotenv.assigned(after, key, SecretValue(value))) == dotenv.render(after)
+    assert after == dotenv.parse(dotenv.render(after))
 
 
 @given(st.lists(VALUES, min_size=1, max_size=6))
@@ -224,3 +226,90 @@ def test_no_line_shows_its_text() -> None:
     """Neither repr nor str of a line holds what stands in it."""
     for line in dotenv.parse("KEY='canary-1' # canary-2\ncanary-3\nA=$canary-4\nB='canary-5"):
         assert "canary" not in f"{line!r}{line}"
+
+
+def test_a_comment_behind_a_tab_is_no_comment_to_docker_compose() -> None:
+    """Compose cuts only at a blank and #: such a line has a doubt, and what is written before it gets quotes."""
+    (line,) = dotenv.parse("A=b \t# c\n")
+    assert (line.doubt, line.comment) == (dotenv.TABBED, "# c")
+    assert dotenv.parse("A=b\t # c\n")[0].doubt == ""
+    assert dotenv.render(dotenv.assigned((line,), "A", SecretValue("d"))) == "A='d' \t# c\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["A = b", "A: b", "A : b", "'A'=b", '"A"=b', " export  A = b", "\ufeffA=b", "A\u00a0=b"]
+)
+def test_what_assigns_for_some_program_names_its_key(text: str) -> None:
+    """It has no value, but nobody writes the same key a second time behind it."""
+    (line,) = dotenv.parse(text)
+    assert (line.key, line.value) == ("A", None)
+    assert line.flaw == (dotenv.MARKED if text.startswith("\ufeff") else dotenv.NO_ASSIGNMENT)
+    with pytest.raises(ValueError, match=r"line 1: "):
+        dotenv.assigned((line,), "A", SecretValue("c"))
+    assert dotenv.twice(dotenv.parse(f"{text}\nA=c\n")) == {"A": (1, 2)}
+
+
+PEMS = """\
+K=-----BEGIN PRIVATE KEY-----
+MIIEvQ/b
+q83vEjRWeJA=
+-----END PRIVATE KEY-----
+-----BEGIN X-----
+q83vEjRWeJA=
+-----END X-----
+A=b
+B=-----BEGIN X
+C=d
+"""
+
+
+def test_a_line_of_a_private_key_is_never_taken_for_a_key() -> None:
+    """PEM text without quotes is one line with a flaw, up to its end marker: names of variables are shown."""
+    lines = dotenv.parse(PEMS)
+    pem = dotenv.BARE_PEM
+    told = [(line.number, line.key, line.flaw) for line in lines]
+    assert told == [(1, "K", pem), (5, None, pem), (8, "A", ""), (9, "B", pem), (10, "C", "")]
+    assert dotenv.render(lines) == PEMS
+
+
+LONG = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"A=b{' ' * LONG}x",
+        f"A=b{' #' * LONG}",
+        "A=\n" * (LONG // 4),
+        f"A='b{' ' * LONG}x",
+        "A=-----BEGIN \n" * (LONG // 20),
+    ],
+)
+def test_a_hostile_file_takes_no_longer_than_its_length(text: str) -> None:
+    """A million blanks, comments or repetitions are read at once: a quadratic reader would take hours."""
+    lines = dotenv.parse(text)
+    assert dotenv.render(lines) == text
+    assert len(dotenv.twice(lines)) == (len(lines) > 1)
+
+
+COMPOSE = json.loads((Path(__file__).parents[2] / "vectors/compose-env.json").read_text())
+"""What compose-go, the parser of Docker Compose, made of texts; it was run once, the version stands in the file."""
+
+
+def test_what_is_written_is_what_docker_compose_read() -> None:
+    """Each text of the record is what is written today, so compose-go has read that very value from it."""
+    for row in COMPOSE["written"]:
+        after = dotenv.assigned(dotenv.parse(row["before"]), "K", SecretValue(row["value"]))
+        assert dotenv.render(after) == row["text"]
+
+
+def test_what_nobody_doubts_is_what_docker_compose_read() -> None:
+    """Where no line has a flaw or a doubt, compose-go found the same variables."""
+    sure = 0
+    for row in COMPOSE["read"]:
+        lines = dotenv.parse(row["text"])
+        if not any(line.flaw or line.doubt for line in lines):
+            assert row["variables"] is not None
+            assert _same(lines, row["variables"])
+            sure += 1
+    assert sure > len(COMPOSE["read"]) // 4

@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "app-key": the key an application signs or encrypts its own things with."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -31,3 +32,8 @@ class Options(SecretTable):
     def bundle(self) -> tuple[str, ...]:
         """The key in use, and those still accepted."""
         return ("value", "fallbacks")
+
+    @property
+    def follows(self) -> Mapping[str, str]:
+        """No fallbacks."""
+        return {"fallbacks": ""}

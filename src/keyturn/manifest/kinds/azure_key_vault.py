@@ -10,6 +10,9 @@ from keyturn.manifest.problems import Flaw, Off
 from keyturn.manifest.shapes import AbsolutePath, Guid, HttpsUrl, PositiveDuration, shape
 from keyturn.manifest.store import StoreTable
 
+OF_AZURE = (".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net", ".vault.microsoftazure.de")
+"""How the hosts of vaults end, in each of Azure's clouds."""
+
 VAULT_ID = (
     r"^/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/resourceGroups/[A-Za-z0-9_().-]{1,90}"
     r"/providers/Microsoft\.KeyVault/vaults/[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$"
@@ -50,7 +53,13 @@ class Options(StoreTable):
     """For one request."""
 
     copies: ClassVar[frozenset[str]] = frozenset({"secret", "certificate", "key"})
+    derives: ClassVar[frozenset[str]] = copies
     name_limit: ClassVar[int] = 127
+
+    @property
+    def place(self) -> str:
+        """The vault, whoever signs in there."""
+        return f"{self.kind}:{self.url.casefold().rstrip('/')}"
 
     @property
     def admins(self) -> tuple[tuple[str, str], ...]:
@@ -60,6 +69,7 @@ class Options(StoreTable):
     def flaws(self) -> Iterator[Flaw]:
         """A check switched off that Azure itself passes."""
         yield from super().flaws()
-        if not self.verify_challenge_resource and (urlsplit(self.url).hostname or "").endswith(".vault.azure.net"):
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        if not self.verify_challenge_resource and host.endswith(OF_AZURE):
             hint = "leave it out: it is for test servers only"
             yield Flaw(("verify_challenge_resource",), "switched off for a vault of Azure", hint)

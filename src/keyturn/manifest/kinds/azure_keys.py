@@ -39,6 +39,11 @@ class Options(SecretTable):
         return ("key", "key_name")
 
     @property
+    def follows(self) -> Mapping[str, str]:
+        """Which of the two it is may be unknown to the person who brings it."""
+        return {"key_name": ""}
+
+    @property
     def rotating(self) -> frozenset[str]:
         """The key: either of them is complete by itself."""
         return frozenset({"key"})

@@ -39,6 +39,11 @@ class Options(SecretTable):
         return ("client_secret", "key_id")
 
     @property
+    def follows(self) -> Mapping[str, str]:
+        """Its id may be unknown to the person who brings it."""
+        return {"key_id": ""}
+
+    @property
     def rotating(self) -> frozenset[str]:
         """The secret: nobody signs in with its id."""
         return frozenset({"client_secret"})

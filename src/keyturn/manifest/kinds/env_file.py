@@ -16,3 +16,8 @@ class Options(StoreTable):
 
     only_dev: ClassVar[bool] = True
     name_limit: ClassVar[int] = 127
+
+    @property
+    def place(self) -> str:
+        """The file, without links on the way to it."""
+        return f"{self.kind}:{self.path.resolve()}"

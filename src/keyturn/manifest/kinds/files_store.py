@@ -18,3 +18,8 @@ class Options(StoreTable):
 
     only_dev: ClassVar[bool] = True
     name_limit: ClassVar[int] = 200
+
+    @property
+    def place(self) -> str:
+        """The directory, without links on the way to it."""
+        return f"{self.kind}:{self.path.resolve()}"

@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "jwt": signing keys; the fleet that verifies is the target."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -38,6 +39,11 @@ class Options(SecretTable):
         """The key in use with its id, and the set of the accepted ones."""
         key = ("secret_key",) if self.target.algorithm == "HS256" else ("private_key", "public_key")
         return (*key, "kid", "jwks")
+
+    @property
+    def follows(self) -> Mapping[str, str]:
+        """All that the key in use says itself; made from it."""
+        return {field: "" for field in self.bundle if field not in {"private_key", "secret_key"}}
 
     @property
     def verifiers(self) -> tuple[str, ...]:

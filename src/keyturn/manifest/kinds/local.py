@@ -15,3 +15,8 @@ class Options(StoreTable):
     """Pins the vault: another one is refused. `keyturn init` writes it."""
     path: AbsolutePath | None = None
     """Its file, if not in the state directory."""
+
+    @property
+    def place(self) -> str:
+        """The vault, wherever its file lies."""
+        return f"{self.kind}:{self.vault_id}"

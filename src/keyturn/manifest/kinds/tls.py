@@ -1,5 +1,6 @@
 """[secrets.NAME] kind = "tls": a certificate with its key, from an ACME authority or an internal one."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -78,6 +79,11 @@ class Options(SecretTable):
     def bundle(self) -> tuple[str, ...]:
         """Certificate, key and chain, PEM; and the trust bundle."""
         return ("certificate", "private_key", "chain", "ca_bundle")
+
+    @property
+    def follows(self) -> Mapping[str, str]:
+        """A certificate may come with its chain in one file, and readers may trust the system's authorities."""
+        return {"chain": "", "ca_bundle": ""}
 
     @property
     def rotating(self) -> frozenset[str]:

@@ -16,9 +16,12 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version, VersionState
 from keyturn.stores.azure_key_vault.names import FOREIGN, is_attempt, is_sibling, same
 
-OP, FOR, SEQ, MARK, ENV = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-env"
-"""Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to, and
-to which service and environment it belongs (`stores.azure_key_vault.whose`)."""
+OP, FOR, SEQ, MARK, VIEW, ENV = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view", "kt-env"
+"""Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to.
+
+`kt-view` is on derived copies only: the published name. `kt-env` says to which service and environment a copy belongs
+(`stores.azure_key_vault.whose`).
+"""
 
 _FOREIGN_ID = re.compile(rf"{re.escape(FOREIGN)}[0-9a-zA-Z]{{1,64}}\Z")
 _SEQ = re.compile(r"[0-9]{1,15}\Z")

@@ -40,7 +40,16 @@ PATIENCE = 10.0
 """Seconds to wait after a 429 that does not say how long."""
 
 SHORTEST_PATIENCE, LONGEST_PATIENCE = 1.0, 3600.0
-OFFICER = "Key Vault Secrets Officer"
+OFFICERS = {
+    "secret": "Key Vault Secrets Officer",
+    "certificate": "Key Vault Certificates Officer",
+    "key": "Key Vault Crypto Officer",
+}
+"""The role that a rotation needs, by what the entry is."""
+
+LISTER = "Key Vault Reader"
+"""The role that a list of all names needs."""
+
 FIREWALL = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
 """Inner codes of a 403 that says nothing of rights: this host may not even ask."""
 
@@ -65,7 +74,8 @@ _REFUSED_TOKEN = re.compile(r"AADSTS[0-9]{4,7}|\b(?:invalid|unauthorized)_(?:cli
 class Request:
     """What was asked: `doing` is a verb, `entry` the secret's name there, empty for all of them.
 
-    `vault` is its URL, `identity` the kind of identity that asked. `sent` says that a write has left with its content:
+    `vault` is its URL, `identity` the kind of identity that asked, `form` what the entry is (secret, certificate, key).
+    `sent` says that a write has left with its content:
     then no answer means that it may have happened.
     """
 
@@ -74,6 +84,7 @@ class Request:
     doing: str
     entry: str = ""
     sent: bool = False
+    form: str = "secret"
 
     @property
     def what(self) -> str:
@@ -142,22 +153,25 @@ def _forbidden(refusal: Refusal, request: Request) -> AdapterError:
     if refusal.disabled:
         return Disabled(
             f"cannot {request.what}: that version is disabled",
-            f"az keyvault secret set-attributes --id {request.vault}/secrets/{request.entry}/<version> --enabled true",
+            f"az keyvault {request.form} set-attributes --enabled true "
+            f"--id {request.vault}/{request.form}s/{request.entry}/<version>",
         )
     if refusal.inner in FIREWALL:
         return Denied(f"cannot {request.what}: its firewall turns this host away", "let this host's address through")
+    named = (OFFICERS[request.form], f"{request.form}s/{request.entry}")
+    role, where = named if request.entry else (LISTER, "the vault")
     return Denied(
         f"cannot {request.what}: this identity may not",
-        f'give it the role "{OFFICER}" on the vault; a new role takes up to 10 minutes',
+        f'give it the role "{role}" on {where}, as keyturn bootstrap azure does; a new role takes up to 10 minutes',
     )
 
 
 def _conflict(refusal: Refusal, request: Request) -> Conflict:
     if refusal.deleted:
-        gone = f"{request.vault}/deletedsecrets/{request.entry}"
+        gone = f"{request.vault}/deleted{request.form}s/{request.entry}"
         return Conflict(
-            f"cannot {request.what}: a deleted secret still holds the name",
-            f"az keyvault secret recover --id {gone}, or purge it (a right of its own; not with purge protection)",
+            f"cannot {request.what}: a deleted {request.form} still holds the name",
+            f"az keyvault {request.form} recover --id {gone}, or purge it (its own right; not with purge protection)",
         )
     return Conflict(f"cannot {request.what}: something else is being done to it", "try again")
 
@@ -181,7 +195,7 @@ def _from_vault(error: ClientAuthenticationError, request: Request) -> bool:
     """Whether a 401 is the vault's own answer, and not that of who issues tokens."""
     response = error.response
     asked = getattr(getattr(response, "request", None), "url", "")
-    return response is not None and isinstance(asked, str) and asked.startswith(f"{request.vault}/secrets")
+    return response is not None and isinstance(asked, str) and asked.startswith(f"{request.vault}/{request.form}s")
 
 
 _REFUSALS: dict[int, Callable[[Refusal, Request], AdapterError]] = {
@@ -244,7 +258,7 @@ def patience(header: str, now: datetime) -> float:
     if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header.strip()[:9])
     else:
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, OverflowError):
             seconds = (parsedate_to_datetime(header) - now).total_seconds()
     return min(max(seconds, SHORTEST_PATIENCE), LONGEST_PATIENCE)
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, SupportsTokenInfo, TokenRequestOptions
 from azure.identity import (
+    AzureAuthorityHosts,
     AzureCliCredential,
     CertificateCredential,
     ClientSecretCredential,
@@ -20,10 +21,14 @@ from azure.identity import (
 from keyturn.core.errors import Denied, NotFound
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.manifest.kinds.azure_identity import Cli, ClientCertificate, ClientSecret, Identity, Managed, Workload
+from keyturn.stores.azure_key_vault import redaction
 from keyturn.stores.azure_key_vault.errors import SIGN_IN
+from keyturn.stores.azure_key_vault.wire import transport
 
 FIELDS = ("value", "client_secret")
 """Where a client secret stands in its bundle, the first that is there."""
+
+_Options = Callable[[], dict[str, Any]]
 
 
 class SignIn:
@@ -69,9 +74,12 @@ class SignIn:
 
     def _made(self) -> SupportsTokenInfo:
         try:
-            return self._make()
+            made = self._make()
         except (OSError, ValueError):
             failure = self._unreadable()
+        else:
+            redaction.install()  # what it is made of was loaded just now
+            return made
         raise failure  # out here: the texts of those errors name what was read, and may hold it
 
     def _unreadable(self) -> Denied:
@@ -90,31 +98,35 @@ def sign_in(
         authority: who issues tokens, if not the public cloud.
         timeout: seconds for one request.
     """
-    common: dict[str, Any] = {
-        "connection_verify": ca_file or True,
-        "connection_timeout": timeout,
-        "read_timeout": timeout,
-        "retry_total": 2,
-        "logging_enable": False,
-    }
-    entra = common | ({"authority": authority, "disable_instance_discovery": True} if authority else {})
+
+    def common() -> dict[str, Any]:
+        """Each credential closes its own connection."""
+        return {"transport": transport(timeout, ca_file), "retry_total": 2, "logging_enable": False}
+
+    def entra() -> dict[str, Any]:
+        # always said, since the SDK would take one from AZURE_AUTHORITY_HOST and send it a client secret
+        elsewhere = {"authority": authority, "disable_instance_discovery": True}
+        return common() | (elsewhere if authority else {"authority": AzureAuthorityHosts.AZURE_PUBLIC_CLOUD})
+
     return SignIn(identity.kind, _maker(identity, bundle, common, entra, timeout))
 
 
 def _maker(
-    identity: Identity, bundle: Callable[[str], Bundle], common: dict[str, Any], entra: dict[str, Any], timeout: float
+    identity: Identity, bundle: Callable[[str], Bundle], common: _Options, entra: _Options, timeout: float
 ) -> Callable[[], SupportsTokenInfo]:
     match identity:
         case Managed():
-            return partial(ManagedIdentityCredential, client_id=identity.client_id, **common)
+            # without it four variables of the environment turn a managed identity into a workload's
+            only: dict[str, Any] = {"_exclude_workload_identity_credential": True}
+            return lambda: ManagedIdentityCredential(client_id=identity.client_id, **only, **common())
         case Workload():
             tenant, client, file = identity.tenant_id, identity.client_id, str(identity.token_file)
-            return lambda: _with_token_file(tenant, client, file, entra)
+            return lambda: _with_token_file(tenant, client, file, entra())
         case ClientSecret():
-            return lambda: _with_secret(identity, bundle, entra)
+            return lambda: _with_secret(identity, bundle, entra())
         case ClientCertificate():
             path = str(identity.certificate_file)
-            return lambda: CertificateCredential(identity.tenant_id, identity.client_id, path, **entra)
+            return lambda: CertificateCredential(identity.tenant_id, identity.client_id, path, **entra())
         case Cli():
             return partial(AzureCliCredential, tenant_id=identity.tenant_id or "", process_timeout=max(1, int(timeout)))
 

@@ -12,12 +12,18 @@ LOGGERS = (
     "azure.core.pipeline.policies._universal",
     "azure.identity",
 )
-"""A filter hears only what is logged at its own logger, so each one that writes of requests has it."""
+"""A filter hears only what is logged at its own logger: these write of requests; each other one of `ROOTS` has it, too.
+
+The last that was found: an answer that is no JSON is logged with the error that holds it.
+"""
+
+ROOTS = ("azure", "msal")
+"""Where the names of the SDK's loggers begin."""
 
 _TOKEN = re.compile(r"(?i)\b(Bearer|PoP)\s+[^\s'\",]+")
 _CONTENT = re.compile(
     r"(?is)(value|access_token|refresh_token|id_token|client_secret|client_assertion|assertion)\W{0,4}[:=].*|"
-    r"(Request body:|Response content:|Body is:).*"
+    r"(Request body:|Response content:|Body is:|\bfailed:).*"
 )
 
 
@@ -40,6 +46,13 @@ _THE_FILTER = Redaction()
 
 
 def install() -> None:
-    """Put the filter on the SDK's loggers; more than once is once. Levels and handlers are left as they are."""
-    for name in LOGGERS:
+    """Put the filter on the SDK's loggers; more than once is once. Levels and handlers are left as they are.
+
+    Where an application has set up no logging, warnings of the SDK would go to stderr: they go nowhere.
+    """
+    loaded = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ROOTS]
+    for name in {*LOGGERS, *loaded}:
         logging.getLogger(name).addFilter(_THE_FILTER)
+    for name in ROOTS:
+        if not logging.getLogger(name).handlers:
+            logging.getLogger(name).addHandler(logging.NullHandler())

@@ -18,7 +18,7 @@ from keyturn.core.errors import AdapterError, Denied
 from keyturn.stores.azure_key_vault import redaction
 from keyturn.stores.azure_key_vault.errors import Request, told
 from keyturn.stores.azure_key_vault.identity import SignIn
-from keyturn.stores.azure_key_vault.vault import PATIENCE, Patience
+from keyturn.stores.azure_key_vault.reach import PATIENCE, Patience
 
 PUBLIC = "https://management.azure.com"
 VAULT_VERSION, SETTINGS_VERSION = "2023-07-01", "2021-05-01-preview"

@@ -14,13 +14,14 @@ from typing import Final, Literal
 
 from keyturn.core.errors import AdapterError
 from keyturn.core.rights import Leave, Right
-from keyturn.stores.azure_key_vault.errors import FIREWALL, OFFICER, Refusal
+from keyturn.stores.azure_key_vault.errors import FIREWALL, OFFICERS, Refusal
 from keyturn.stores.azure_key_vault.names import check_name, is_sibling, sibling
 
 Method = Literal["GET", "PUT", "PATCH"]
 Ask = Callable[[Method, str, str], Refusal]
 """Asks by that method for that entry and version, with an empty object as body; the answer, whatever it is."""
 
+OFFICER: Final = OFFICERS["secret"]
 _VERBS: Final[dict[Method, str]] = {"GET": "read", "PUT": "write", "PATCH": "disable versions of"}
 _REFUSED_AFTER: Final[dict[Method, int]] = {
     "GET": HTTPStatus.NOT_FOUND,
@@ -41,7 +42,7 @@ class Mend:
         """The command that grants it, with capitals where somebody has to fill in."""
         who = f"--assignee {self.client_id}" if self.client_id else "--assignee-object-id OBJECT-ID-OF-KEYTURN"
         scope = shlex.quote(f"{self.resource_id or 'RESOURCE-ID-OF-THE-VAULT'}/secrets/{entry}")
-        return f'az role assignment create {who} --role "{OFFICER}" --scope {scope}'
+        return f'az role assignment create {who} --role "{OFFICERS["secret"]}" --scope {scope}'
 
 
 NOBODY: Final = Mend()

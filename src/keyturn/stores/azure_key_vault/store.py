@@ -6,17 +6,21 @@ itself; retiring disables every copy by its own id. Nothing is ever deleted: tha
 
 import codecs
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
 from keyturn.core.protection import Protection
 from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
+from keyturn.stores.azure_key_vault.certificates import Certificates
+from keyturn.stores.azure_key_vault.copies import Copies, Shelf
 from keyturn.stores.azure_key_vault.currents import Currents
 from keyturn.stores.azure_key_vault.entries import (
+    VIEW,
     Copy,
     Entry,
     copies_of,
@@ -28,10 +32,12 @@ from keyturn.stores.azure_key_vault.entries import (
     tags_of,
     versions_of,
 )
+from keyturn.stores.azure_key_vault.keys import Keys
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
 from keyturn.stores.azure_key_vault.protection import protection
 from keyturn.stores.azure_key_vault.resource_manager import AzureResource
 from keyturn.stores.azure_key_vault.rights import NOBODY, Mend, rights
+from keyturn.stores.azure_key_vault.texts import Texts
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
 from keyturn.stores.azure_key_vault.whose import check_name as check_whose
@@ -81,6 +87,12 @@ class AzureKeyVault:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
+        shelves: Mapping[Form, Shelf] = {
+            Form.SECRET: Texts(vault),
+            Form.CERTIFICATE: Certificates(vault.reach),
+            Form.KEY: Keys(vault.reach),
+        }
+        self._copies = Copies(vault.url, shelves, self._write)
         self._whose = whose
         self._mend, self._manager = mend, manager
         self._shown_ours = whose is None
@@ -194,10 +206,10 @@ class AzureKeyVault:
         return True
 
     def names(self) -> tuple[str, ...]:
-        """All names that hold a version, sorted; not those of certificates, nor any that Keyturn cannot hold."""
+        """All names that hold a version, sorted; not of certificates or copies, nor any that Keyturn cannot hold."""
         found: dict[str, str] = {}
         for entry in sorted(self._all(), key=lambda entry: is_sibling(entry.secret)):
-            if not entry.managed and is_name(owner(entry.secret)):
+            if not entry.managed and VIEW not in entry.tags and is_name(owner(entry.secret)):
                 found.setdefault(owner(entry.secret).casefold(), owner(entry.secret))
         return tuple(sorted(found.values()))
 
@@ -209,10 +221,26 @@ class AzureKeyVault:
         told: dict[str, str | None] = {}
         for entry in self._all():
             name = entry.secret
-            if entry.enabled and not entry.managed and is_name(name):
+            if entry.enabled and not entry.managed and VIEW not in entry.tags and is_name(name):
                 copy = copy_of(entry, name)
                 told[name] = copy.version if copy.version != FOREIGN else None
         return Currents(told, self._look_up)
+
+    def derive(self, copy: Derived, version: str, content: SecretValue, mark: str) -> None:
+        """Let a derived copy show `version`. Raises Conflict, Disabled, Unsupported, TooLarge, OutcomeUnknown."""
+        self._copies.derive(copy, version, content, mark)
+
+    def shows(self, copy: Derived) -> str | None:
+        """The version that a derived copy shows. Raises Disabled."""
+        return self._copies.shows(copy)
+
+    def shown(self, copies: Iterable[Derived]) -> Mapping[Derived, str]:
+        """The same for many, by one request for 25 entries of each form and without any value."""
+        return self._copies.shown(copies)
+
+    def withdraw(self, copy: Derived, version: str) -> None:
+        """Disable what a derived copy has of that version. Raises Conflict where it is the newest."""
+        self._copies.withdraw(copy, version)
 
     def rights(self, names: Collection[str]) -> tuple[Right, ...]:
         """What this identity may do with these names: six requests for each, and none changes anything."""

@@ -32,6 +32,11 @@ class TenantPin:
         self.named: str | None = None
 
     @property
+    def kind(self) -> str:
+        """Of the identity, for messages."""
+        return self._credential.kind
+
+    @property
     def pinned(self) -> bool:
         """Whether a tenant is pinned at all."""
         return self._tenant is not None

@@ -27,6 +27,7 @@ class EnvFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read: tuple[bytes, tuple[dotenv.Line, ...]] = (b"", ())
 
     def places(self, name: str, fields: tuple[str, ...]) -> tuple[str, ...]:
         """The variable of each field. Raises InvalidName."""
@@ -89,10 +90,18 @@ class EnvFile:
         return Directory(self._path.parent, follow=True, private=WRITABLE_BY_OTHERS)
 
     def _lines(self) -> tuple[dotenv.Line, ...]:
+        """The file as it is now; the same bytes are not read twice, since one call looks several times."""
         content = b""
         with suppress(NotFound), self._directory() as directory:
             if stands(directory, self._path.name, None):
                 content = directory.read(self._path.name, MAX_TEXT_BYTES, private=OPEN_TO_OTHERS)
+        known, lines = self._read
+        if content != known:
+            lines = self._parsed(content)
+            self._read = content, lines
+        return lines
+
+    def _parsed(self, content: bytes) -> tuple[dotenv.Line, ...]:
         try:
             return dotenv.parse(content.decode())
         except UnicodeDecodeError:

@@ -95,12 +95,29 @@ class PlainStore:
             found = {name: self._current(history, name, seen) for name in names}
         return {name: version for name, version in found.items() if version is not None}
 
+    def fits(self, name: str, bundle: Bundle) -> None:
+        """Whether that content can be current here; nothing is written.
+
+        Raises:
+            InvalidName, TooLarge, Unsupported: it cannot.
+            Conflict: a file or variable that it would have is another entry's, or holds what Keyturn did not write.
+            Denied, Unavailable, Corrupt: it could not be looked at.
+        """
+        places = self._form.places(name, tuple(bundle))
+        _check_size(len(bundle.reveal()))
+        with self._open(name) as history:
+            self._refuse_taken(history, name, places)
+            copy = self._copy(history, name, bundle)
+            self._refuse_foreign(copy.foreign)
+            self._form.check(copy.write)
+
     def stage(self, name: str, bundle: Bundle, attempt: str) -> str:
         """Keep `bundle` as pending and return its version id; the same attempt again writes nothing.
 
         Raises:
             Conflict: the attempt holds other bytes; or a file or variable that it would have is another
-                entry's, or holds what Keyturn did not write.
+                entry's, or holds what Keyturn did not write, or cannot be written now.
+            Unsupported: a value cannot be written there without being misread.
             InvalidName, TooLarge: the name, attempt or bundle cannot be kept.
             Denied, Unavailable, OutcomeUnknown, Corrupt: as the files let it.
         """
@@ -114,7 +131,9 @@ class PlainStore:
                     raise Conflict(f"attempt {attempt} of {name!r} holds another content", "use a new attempt")
                 return known.id
             self._refuse_taken(history, name, places)
-            self._refuse_foreign(self._copy(history, name, bundle).foreign)
+            copy = self._copy(history, name, bundle)
+            self._refuse_foreign(copy.foreign)
+            self._form.check(copy.write)
             self._keeping.sweep(history)
             fresh = Kept(
                 token_hex(_ID_BYTES), attempt, VersionState.PENDING, rfc3339(self._now()), tuple(bundle), tag(bundle)
@@ -128,8 +147,7 @@ class PlainStore:
 
         Raises:
             Conflict: the current one is neither `expect_current` nor the attempt's, or the copy holds
-                what Keyturn did not write.
-            Unsupported: a value cannot be written there without being misread; nothing was changed.
+                what Keyturn did not write, or cannot be written now.
             NotFound: there is no such attempt.
             Disabled: its version is retired.
             OutcomeUnknown: it is current, and the copy could not be written; the next call writes it.

@@ -7,6 +7,12 @@ from keyturn.system import dotenv
 from keyturn.system.files import read_text
 
 MAX_ENV_BYTES = 8 * 1024 * 1024
+_REMEDIES = {
+    dotenv.NO_ASSIGNMENT: "write KEY='value', without blanks around the =",
+    dotenv.MARKED: "save the file as UTF-8 without a byte order mark",
+    dotenv.UNCLOSED: "close the quote",
+    dotenv.BARE_PEM: "write all of it between single quotes, or import its file",
+}
 
 
 def read_env(path: Path) -> Found:
@@ -33,5 +39,6 @@ def _item(source: Path, line: dotenv.Line, twice: dict[str, tuple[int, ...]]) ->
         where = " and ".join(map(str, twice[key]))
         return Refusal(source, line.number, key, f"it is assigned in lines {where}", "leave one of them")
     if line.value is None:
-        return Refusal(source, line.number, key, line.flaw, "write the value between single quotes")
+        remedy = _REMEDIES.get(line.flaw, "write the value between single quotes")
+        return Refusal(source, line.number, key, line.flaw, remedy)
     return entry_of(Entry(source, line.number, key, line.value, note=line.doubt))

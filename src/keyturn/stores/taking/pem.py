@@ -11,7 +11,8 @@ Kind = Literal[
     "certificate", "chain", "private-key", "encrypted-private-key", "public-key", "key-and-certificates", "other"
 ]
 _BLOCK = re.compile(
-    r"-----BEGIN (?P<label>[A-Z0-9][A-Z0-9 ]*)-----[ \t]*\r?\n(?P<body>.*?)-----END (?P=label)-----[ \t]*(?:\r?\n|\Z)",
+    r"-----BEGIN (?P<label>[A-Z0-9][A-Z0-9 ]*)-----[ \t]*\r?\n"
+    r"(?P<body>(?:(?!-----).)*)-----END (?P=label)-----[ \t]*(?:\r?\n|\Z)",
     re.DOTALL,
 )
 _KEY = re.compile(r"(?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY\Z")

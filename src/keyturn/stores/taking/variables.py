@@ -29,7 +29,7 @@ def follow_files(found: Found, root: Path) -> Found:
     Raises:
         NotFound, Denied, Unavailable: `root` cannot be opened.
     """
-    plain = {entry.key for entry in found.entries}
+    plain = {entry.key for entry in found.entries} | {refusal.key for refusal in found.refused}
     with Directory(root, follow=True) as top:
         items = [_followed(entry, top, plain) for entry in found.entries]
     return Found(gathered(items).entries, (*found.refused, *gathered(items).refused))

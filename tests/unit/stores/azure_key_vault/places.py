@@ -1,5 +1,8 @@
 """What the tests of Azure Key Vault share: a store over the double."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from azure.identity import ClientSecretCredential
 from azure.keyvault.secrets import SecretClient
 
@@ -10,6 +13,8 @@ from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.stores.azure_key_vault.whose import Whose
 from keyturn.testing.key_vault import KeyVaultServer
+
+_Client = TypeVar("_Client")
 
 TIMEOUT = 60.0
 HASTY = 0.3
@@ -63,6 +68,11 @@ def bundle(text: str = "one") -> Bundle:
 
 def outsider(server: KeyVaultServer) -> SecretClient:
     """Somebody else who writes to that vault, with the SDK and without Keyturn."""
+    return outside(server, SecretClient)
+
+
+def outside(server: KeyVaultServer, client: Callable[..., _Client]) -> _Client:
+    """The same with another client of the SDK."""
     credential = ClientSecretCredential(
         server.tenant_id,
         server.client_id,
@@ -71,7 +81,7 @@ def outsider(server: KeyVaultServer) -> SecretClient:
         disable_instance_discovery=True,
         connection_verify=server.ca_file,
     )
-    return SecretClient(server.url, credential, verify_challenge_resource=False, connection_verify=server.ca_file)
+    return client(server.url, credential, verify_challenge_resource=False, connection_verify=server.ca_file)
 
 
 def promoted(store: AzureKeyVault, name: str, text: str, attempt: str) -> str:

@@ -152,11 +152,18 @@ def test_a_reset_connection_leaves_a_write_open() -> None:
     assert type(told(_wrapped(ConnectionResetError(104, "reset")), SENT)) is OutcomeUnknown
 
 
-def test_a_missing_right_names_the_role() -> None:
-    """A 403 says which role is missing, and that a role takes time."""
-    failure = told(_answered(403, _error("Forbidden", "Caller is not authorized", "ForbiddenByRbac")), SENT)
+@pytest.mark.parametrize(
+    ("request_", "least"),
+    [
+        (SENT, '"Key Vault Secrets Officer" on secrets/database,'),
+        (Request(VAULT, "managed", "list"), '"Key Vault Reader" on the vault,'),
+    ],
+)
+def test_a_missing_right_names_the_least_role(request_: Request, least: str) -> None:
+    """A 403 says which role is missing and where, no wider than for what was asked, and that a role takes time."""
+    failure = told(_answered(403, _error("Forbidden", "Caller is not authorized", "ForbiddenByRbac")), request_)
     assert type(failure) is Denied
-    assert "Key Vault Secrets Officer" in failure.remedy
+    assert least in failure.remedy
 
 
 @pytest.mark.parametrize(
@@ -225,6 +232,8 @@ def test_only_a_code_that_is_a_word_is_repeated() -> None:
         ("Tue, 24 Nov 2026 01:01:30 GMT", 90.0),
         ("Tue, 24 Nov 2026 00:00:00 GMT", 1.0),
         ("Tue, 24 Nov 2026 01:01:30", PATIENCE),
+        ("Tue, 24 Nov 2026 01:01:30 +99999999999999999999", PATIENCE),
+        ("24 Nov 99999999999999999999 01:01:30 +0000", PATIENCE),
     ],
 )
 def test_retry_after(header: str, seconds: float) -> None:

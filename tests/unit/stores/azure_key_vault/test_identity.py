@@ -1,13 +1,17 @@
 """How Keyturn signs in: the declared way and no other, made anew for each token."""
 
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from azure.core.credentials import AccessTokenInfo
+from azure.core.exceptions import AzureError
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
@@ -32,6 +36,7 @@ from keyturn.stores.azure_key_vault.declared import declared
 from keyturn.stores.azure_key_vault.identity import SignIn, client_secret, sign_in
 from keyturn.stores.azure_key_vault.vault import KeyVault
 from keyturn.testing.key_vault import KeyVaultServer
+from keyturn.testing.tls_server import HOST
 from tests.unit.stores.azure_key_vault.places import bundle, chain_of, identity, over, signed_in
 
 ID = "00000000-0000-0000-0000-000000000001"
@@ -155,6 +160,45 @@ def test_a_client_secret_that_cannot_be_read_fails_as_its_store_says(server: Key
     assert caught.value.remedy == "keyturn set keyturn-azure"
 
 
+def test_the_environment_does_not_choose_the_identity(
+    server: KeyVaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Kubernetes sets the variables of a workload, a managed identity is still the one that is asked."""
+    (tmp_path / "token").write_text("a-federated-token")
+    there = {"TENANT_ID": server.tenant_id, "CLIENT_ID": ID, "FEDERATED_TOKEN_FILE": str(tmp_path / "token")}
+    for name, text in (there | {"AUTHORITY_HOST": server.authority}).items():
+        monkeypatch.setenv(f"AZURE_{name}", text)
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://{HOST}:1")
+    with pytest.raises(AzureError):
+        _sign_in(Managed(kind="managed"), ca_file=server.ca_file, timeout=1.0).token_info(SCOPE)
+    assert server.requests == []
+
+
+def test_the_environment_does_not_choose_who_issues_tokens(
+    server: KeyVaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client secret goes to the public cloud unless the manifest says otherwise, whatever AZURE_AUTHORITY_HOST is."""
+    asked: list[bytes] = []
+    with socket.create_server((HOST, 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{HOST}:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.chinacloudapi.cn")
+        turning_away = threading.Thread(target=_turn_away, args=(proxy, asked))
+        turning_away.start()
+        with pytest.raises(AzureError):
+            _sign_in(identity(server), timeout=1.0).token_info(SCOPE)
+        proxy.shutdown(socket.SHUT_RDWR)
+        turning_away.join()
+    assert set(asked) == {b"CONNECT login.microsoftonline.com:443"}
+
+
+def _turn_away(proxy: socket.socket, asked: list[bytes]) -> None:
+    """Write down where each connection was to lead, and end it, until the proxy is shut down."""
+    with suppress(OSError):
+        while True:
+            with proxy.accept()[0] as connection:
+                asked.append(connection.recv(4096).partition(b" HTTP/")[0])
+
+
 def test_the_older_form_of_a_token_is_served_too(server: KeyVaultServer) -> None:
     """An SDK that asks for tokens in the older form gets the same."""
     credential = signed_in(server)
@@ -202,6 +246,16 @@ def test_an_unknown_authority_is_not_trusted(server: KeyVaultServer) -> None:
         over(vault).current("database")
     assert "ca_file" in str(caught.value)
     assert server.requests == []
+
+
+def test_an_authority_that_this_host_trusts_is_trusted(server: KeyVaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ca_file the host's own authorities count, for the vault and for who issues tokens."""
+    monkeypatch.setenv("SSL_CERT_FILE", server.ca_file)
+    credential = sign_in(
+        identity(server), lambda _: server.client_secret, ca_file=None, authority=server.authority, timeout=60.0
+    )
+    vault = KeyVault(server.url, credential, verify_challenge_resource=False, timeout=60.0)
+    assert over(vault).current("database") is None
 
 
 def test_a_vault_that_asks_for_tokens_of_another_is_refused(server: KeyVaultServer) -> None:

@@ -1,16 +1,21 @@
 """Nothing that is logged holds a token or a value, at any level and with any option of the SDK."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 import pytest
 from azure.core.pipeline.policies import HttpLoggingPolicy
 from azure.keyvault.secrets import SecretClient
 
+from keyturn.core.errors import Denied, Unavailable
 from keyturn.stores.azure_key_vault.redaction import LOGGERS, Redaction, install, redacted
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.testing.key_vault import KeyVaultServer
 from keyturn.testing.key_vault_faults import Fault
+from keyturn.testing.key_vault_front import Incoming, Outgoing, outgoing
 from tests.unit.stores.azure_key_vault.places import outsider, promoted, store_of
 
 VALUE = "correct-horse-battery-staple"
@@ -23,8 +28,10 @@ class _Kept(logging.Handler):
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(name)s %(message)s"))
         self.text = ""
+        self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
         self.text += self.format(record) + "\n"
 
 
@@ -56,6 +63,26 @@ def test_debug_of_everything_shows_neither_value_nor_token(kept: _Kept, server: 
     assert VALUE not in kept.text
     assert not any(secret in kept.text for secret in _tokens(server))
     assert not _holds(kept.text, server)
+
+
+class _Parrot(KeyVaultServer):
+    """Its tenant repeats what it was sent, and its vault what it holds, in the texts of their errors."""
+
+    def answer(self, asked: Incoming) -> Outgoing:
+        if asked.path.endswith("/oauth2/v2.0/token"):
+            sent = dict(parse_qsl(asked.content.decode()))
+            told = f"AADSTS7000215: no good: {sent['client_secret']}"
+            return outgoing(400, {"error": "invalid_client", "error_description": told, "error_codes": []})
+        return super().answer(asked)
+
+
+def test_what_the_tenant_says_of_a_refusal_is_not_logged(kept: _Kept) -> None:
+    """The SDK logs the text of a refused sign-in from a logger of its own: what a server wrote is left out of it."""
+    with _Parrot() as server:
+        with pytest.raises(Denied):
+            store_of(server).current("database")
+        assert "get_token_info (left out by keyturn)" in kept.text
+        assert not _holds(kept.text, server)
 
 
 def _holds(text: str, server: KeyVaultServer) -> bool:
@@ -119,6 +146,38 @@ def test_installing_twice_is_installing_once() -> None:
     for name in LOGGERS:
         assert [type(one) for one in logging.getLogger(name).filters] == [Redaction]
     assert [(logging.getLogger(name).level, logging.getLogger(name).handlers) for name in LOGGERS] == before
+
+
+def test_an_answer_that_is_no_json_is_logged_without_it(
+    kept: _Kept, server: KeyVaultServer, store: AzureKeyVault
+) -> None:
+    """The SDK warns of such a body with the error that holds it: the record has neither error nor frames."""
+    promoted(store, "database", VALUE, "one")
+    server.fail("GET /secrets/*", Fault.BAD_GATEWAY, times=3)
+    with pytest.raises(Unavailable):
+        store.current("database")
+    assert any("deserialization" in record.getMessage() for record in kept.records)
+    assert [record for record in kept.records if record.exc_info or record.exc_text] == []
+    assert "Traceback" not in kept.text
+    assert VALUE not in kept.text
+
+
+NO_LOGGING = """
+import logging
+import azure.keyvault.secrets, azure.identity
+from keyturn.stores.azure_key_vault.redaction import install
+install()
+for name in [*logging.root.manager.loggerDict]:
+    if name.partition(".")[0] in {"azure", "msal"}:
+        logging.getLogger(name).warning("Incomplete download.")
+print(len(logging.root.manager.loggerDict) > 20)
+"""
+
+
+def test_warnings_of_the_sdk_do_not_reach_the_terminal() -> None:
+    """Where nobody has set up logging, what the SDK warns of is not put between Keyturn's own lines."""
+    told = subprocess.run([sys.executable, "-c", NO_LOGGING], capture_output=True, text=True, check=True)
+    assert (told.stdout.strip(), told.stderr) == ("True", "")
 
 
 @pytest.mark.parametrize(

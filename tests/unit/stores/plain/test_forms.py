@@ -207,17 +207,17 @@ def test_an_env_file_keeps_all_that_is_not_ours(env: Plain) -> None:
     assert env.path.read_text() == TEXT.replace("old", "new") + 'MAIL="it\'s"\n'
 
 
-def test_a_value_that_would_be_misread_is_refused_and_nothing_changes(env: Plain) -> None:
-    """It can be kept and read, and not be shown: the current version stays what it was."""
+def test_a_value_that_would_be_misread_is_refused_before_any_target_hears_of_it(env: Plain) -> None:
+    """Staging says so, keeps nothing of it and changes nothing: no target has been told by then."""
     store = env.open()
     before = current(store, "database", Bundle({"value": "good"}), "a1")
+    kept = sorted(path.name for path in env.own.iterdir())
     for at, text in enumerate(("'\"", "-----BEGIN X-----\nAA==\n-----END X-----\n")):
-        version = store.stage("database", Bundle({"value": text}), f"bad-{at}")
         with pytest.raises(Unsupported, match=r"DATABASE: .*alike") as caught:
-            store.promote("database", f"bad-{at}", before)
+            store.stage("database", Bundle({"value": text}), f"bad-{at}")
         assert text not in f"{caught.value.message}{caught.value.remedy}"
-        assert store.current("database") == before
-        assert store.retire("database", version)
+    assert [version.id for version in store.versions("database")] == [store.current("database")] == [before]
+    assert sorted(path.name for path in env.own.iterdir()) == kept
     assert env.path.read_text() == "DATABASE=good\n"
 
 
@@ -232,23 +232,28 @@ def test_a_key_that_stands_there_twice_is_a_conflict_that_names_the_lines(env: P
     assert env.path.read_text().startswith("X=1\nX=2\n")
 
 
-def test_a_line_of_ours_without_a_sure_value_is_foreign(env: Plain) -> None:
-    """What programs read differently is not what Keyturn wrote."""
+@pytest.mark.parametrize(
+    "line", ["DATABASE=$OTHER", "DATABASE = old", "DATABASE: old", "'DATABASE'=old", "\ufeffDATABASE=old"]
+)
+def test_a_line_of_ours_without_a_sure_value_is_foreign(line: str, env: Plain) -> None:
+    """What only some programs read as it is meant is not what Keyturn wrote, and no second line is put behind it."""
     store = env.open()
-    env.path.write_text("DATABASE=$OTHER\n")
+    env.path.write_text(f"{line}\n")
     env.path.chmod(0o600)
     with pytest.raises(Conflict, match="did not write"):
         store.stage("database", one("a"), "a1")
 
 
 def test_behind_a_quote_that_is_not_closed_nothing_is_written(env: Plain) -> None:
-    """A line at the end would be part of that value: refused before anything changes."""
+    """A line at the end would be part of that value: neither staged nor promoted, and nothing changes."""
     store = env.open()
     store.stage("database", one("a"), "a1")
     env.path.write_text("OTHER='x\n")
     env.path.chmod(0o600)
-    with pytest.raises(Conflict, match="line 1: a quote that is not closed"):
-        store.promote("database", "a1", None)
+    for act in (lambda: store.stage("mail", one("b"), "b1"), lambda: store.promote("database", "a1", None)):
+        with pytest.raises(Conflict, match="line 1: a quote that is not closed"):
+            act()
+    assert store.names() == ("database",)
     assert store.current("database") is None
     assert env.path.read_text() == "OTHER='x\n"
 

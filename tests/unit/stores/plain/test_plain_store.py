@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import AdapterError, Conflict, Corrupt, Denied, InvalidName, NotFound, TooLarge, Unavailable
+from keyturn.core.errors import (
+    AdapterError,
+    Conflict,
+    Corrupt,
+    Denied,
+    InvalidName,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+)
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import VersionState
 from keyturn.stores.plain import FOREIGN
@@ -294,3 +304,24 @@ def test_a_place_whose_parent_is_not_there_is_not_made_to_exist(plain: Plain) ->
     with pytest.raises(NotFound):
         lost.open().stage("database", one("a"), "a1")
     assert not lost.root.exists()
+
+
+def test_what_fits_is_told_before_anything_is_written(plain: Plain) -> None:
+    """A name, a size, a place of another entry or of somebody else: each by its error, and the disk is as it was."""
+    store = plain.open()
+    store.fits("database", pair("one"))
+    assert not plain.own.exists()
+    with pytest.raises(InvalidName):
+        store.fits("a/b", pair("one"))
+    with pytest.raises(TooLarge):
+        store.fits("database", Bundle({f"f{n}": "x" * 60_000 for n in range(20)}))
+    current(store, "database", pair("one"), "a1")
+    with pytest.raises(Conflict):
+        store.fits("database-username", one("two"))
+    plain.put(plain.named("mail"), "theirs")
+    with pytest.raises(Conflict):
+        store.fits("mail", one("two"))
+    if plain.kind == "env-file":
+        with pytest.raises(Unsupported):
+            store.fits("database", Bundle({"value": "-----BEGIN X-----\nx\n-----END X-----\n"}))
+    assert store.names() == ("database",)

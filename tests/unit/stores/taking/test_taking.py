@@ -105,6 +105,8 @@ CONTENTS = {
     KEY.encode(): (KEY, ""),
     b"\xff": None,
     b"a\0b": None,
+    b"\xef\xbb\xbfx\n": None,
+    b"\xef\xbb\xbf" + KEY.encode(): None,
     b"x" * MAX_FIELD_BYTES + b"\n": ("x" * MAX_FIELD_BYTES, "one line break"),
     b"x" * (MAX_FIELD_BYTES + 1): None,
     b"x" * (MAX_FIELD_BYTES + 2): None,
@@ -276,8 +278,12 @@ def test_a_path_that_leads_nowhere_is_refused_and_not_shown(name: str, tmp_path:
 
 
 def test_a_variable_that_is_set_both_ways_is_refused(tmp_path: Path) -> None:
-    """Nobody can tell which one the program takes."""
+    """Nobody can tell which one the program takes, also where the plain one has no sure value."""
     (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "x").write_text("y")
+    for plain in ("A=$x", "A = 1"):
+        both = _follow(tmp_path, f"{plain}\nA_FILE=x\n")
+        assert (both.entries, [one.key for one in both.refused]) == ((), ["A", "A_FILE"])
     found = _follow(tmp_path, "A=1\nA_FILE=x\n")
     assert "both set" in found.refused[0].reason
     assert [one.key for one in found.entries] == ["A"]
