@@ -193,7 +193,10 @@ def test_apply_runs_the_bytes_that_it_shows(keyturn: Keyturn, azure: Azure, tmp_
     assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
     assert {int(count) for _, count in steps} == {len(steps)}
     assert azure.roles() == LEAST
-    assert isinstance(table(said.out, tmp_path), Options)
+    made = table(said.out, tmp_path)
+    assert isinstance(made, Options)
+    assert made.resource_id == VAULT_ID
+    assert made.tenant
 
 
 def test_apply_answers_in_json(keyturn: Keyturn, azure: Azure) -> None:

@@ -13,6 +13,7 @@ REASONS = (
     "checkpoint-missing",
     "checkpoint-not-made",
     "checkpoint-not-sent",
+    "checkpoint-at-home",
 )
 _MAKE = "keyturn audit checkpoint"
 
@@ -36,6 +37,25 @@ class Place:
     foreign: int = 0
     blemishes: tuple[str, ...] = ()
     failure: KeyturnError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where checkpoints go: of each declared target whether it is off this host (None: that cannot be told)."""
+
+    targets: tuple[bool | None, ...]
+
+
+def home_findings(facts: Home) -> tuple[Finding, ...]:
+    """Whoever owns this host can rewrite what never leaves it, the journal's own history included."""
+    if True in facts.targets:
+        return ()
+    if None in facts.targets:
+        message = "it cannot be told whether a checkpoint leaves this host: the local log may pass it on, or not"
+        return (Finding("checkpoint-at-home", "journal", Severity.INFO, message),)
+    message = "no checkpoint leaves this host: whoever owns it could write the journal anew, and nobody would know"
+    remedy = "[keyturn.checkpoints.targets]: a file on a mount of another host, or a log receiver elsewhere"
+    return (Finding("checkpoint-at-home", "journal", Severity.INFO, message, remedy),)
 
 
 def findings(place: Place, made: int) -> tuple[Finding, ...]:

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from keyturn.core.finding import Finding, Severity
 
-REASONS = ("place-missing", "place-open", "place-foreign", "place-unreadable", "key-beside-vault")
+REASONS = (
+    "place-missing",
+    "place-open",
+    "place-foreign",
+    "place-unreadable",
+    "space-short",
+    "key-beside-vault",
+    "key-in-software",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +35,36 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where the key file lies, and where the vault."""
+    """Where the key file lies: beside the vault, or elsewhere as a plain file that whoever copies the disk has, too."""
 
     path: str
     beside: bool
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How many bytes are free for us where something is written, and how many should be."""
+
+    path: str
+    what: str
+    free: int
+    wanted: int
+
+
+def space_findings(facts: tuple[Space, ...]) -> tuple[Finding, ...]:
+    """A full disk keeps a rotation from recording what it did, so it stands still before it has begun."""
+    return tuple(
+        Finding(
+            "space-short",
+            space.path,
+            Severity.WARNING,
+            f"{space.what} has {space.free // 1024} KiB free, {space.wanted // 1024} KiB should be",
+            f"df {space.path}, and make room",
+        )
+        for space in facts
+        if space.free < space.wanted
+    )
 
 
 def findings(facts: tuple[Place, ...]) -> tuple[Finding, ...]:
@@ -58,7 +92,12 @@ def _of(place: Place) -> tuple[Finding, ...]:
 
 def key_findings(facts: Key) -> tuple[Finding, ...]:
     """A key that lies beside what it opens protects a copied disk no more than no key."""
-    if not facts.beside:
-        return ()
-    message = "the key file lies in the state directory: whoever copies that directory has the values"
-    return (Finding("key-beside-vault", facts.path, Severity.INFO, message, "move it, and set KEYTURN_VAULT_KEY_FILE"),)
+    if facts.beside:
+        message = "the key file lies in the state directory: whoever copies that directory has the values"
+        remedy = "move it, and set KEYTURN_VAULT_KEY_FILE"
+        return (Finding("key-beside-vault", facts.path, Severity.INFO, message, remedy),)
+    if facts.plain:
+        message = "the key that opens the vaults is a file: whoever copies this host's disk has it"
+        remedy = "a systemd credential, encrypted to this machine's TPM (systemd-creds encrypt)"
+        return (Finding("key-in-software", facts.path, Severity.INFO, message, remedy),)
+    return ()

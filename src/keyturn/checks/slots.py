@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from keyturn.core.finding import Finding, Severity
 
-REASONS = ("slots-attended", "slots-no-way-back", "slots-differ", "slot-exposed")
+REASONS = ("slots-attended", "slots-no-way-back", "slots-one-way-back", "slots-differ", "slot-exposed")
 KEY_FILE = "key-file"
 
 
@@ -34,7 +34,7 @@ def findings(facts: Ways) -> tuple[Finding, ...]:
         message = "the key file is gone: a code or passphrase opens the vaults, and nothing runs unattended"
         return (Finding("slots-attended", facts.key_file, Severity.CRITICAL, message, "keyturn vault recover"),)
     vaults = facts.vaults or {}
-    return (*_no_way_back(vaults), *_differ(vaults), *map(_exposed, facts.exposed))
+    return (*_no_way_back(vaults), *_one_way_back(vaults), *_differ(vaults), *map(_exposed, facts.exposed))
 
 
 def _no_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:
@@ -45,6 +45,17 @@ def _no_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]
         for vault, slots in vaults.items()
         if set(slots.values()) == {KEY_FILE}
     )
+
+
+def _one_way_back(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:
+    """One finding for all of them: they have the same slots, but for those whose addition was cut off."""
+    ways = [[name for name, kind in slots.items() if kind != KEY_FILE] for slots in vaults.values()]
+    alone = next((found[0] for found in ways if len(found) == 1), None)
+    if alone is None:
+        return ()
+    message = "it is the only way back if the key file is lost: lost with it is lost for ever"
+    remedy = "keyturn vault add-recovery NAME --recovery-file PATH, and keep it elsewhere"
+    return (Finding("slots-one-way-back", alone, Severity.INFO, message, remedy),)
 
 
 def _differ(vaults: Mapping[str, Mapping[str, str]]) -> tuple[Finding, ...]:

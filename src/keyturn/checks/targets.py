@@ -47,22 +47,31 @@ def findings(facts: TargetLook) -> tuple[Finding, ...]:
 
 def agreement_findings(facts: Agreement) -> tuple[Finding, ...]:
     """Where store or target are not as the journal decided."""
-    return (*_store(facts), *_copies(facts), *_probe(facts), *_idle(facts), *_repaired(facts))
+    return (
+        *store_findings(facts.secret, facts.decided, facts.stored),
+        *copy_findings(facts),
+        *target_findings(facts),
+    )
 
 
-def _store(facts: Agreement) -> tuple[Finding, ...]:
-    if facts.stored == facts.decided:
+def target_findings(facts: Agreement) -> tuple[Finding, ...]:
+    """Where the target alone is not."""
+    return (*_probe(facts), *_idle(facts), *_repaired(facts))
+
+
+def store_findings(secret: str, decided: str | None, stored: str | None) -> tuple[Finding, ...]:
+    """Where the store alone is not: both are version ids, None for none."""
+    if stored == decided:
         return ()
-    message = f"the store's current version is {facts.stored or 'none'}, the journal decided {facts.decided or 'none'}"
-    remedy = f"keyturn history {facts.secret}"
-    if facts.stored is None:
-        remedy = (
-            f"keyturn copy {facts.secret} --from FORMER-STORE --to ITS-STORE if its store was changed; else {remedy}"
-        )
-    return (Finding("store-differs", facts.secret, Severity.CRITICAL, message, remedy),)
+    message = f"the store's current version is {stored or 'none'}, the journal decided {decided or 'none'}"
+    remedy = f"keyturn history {secret}"
+    if stored is None:
+        remedy = f"keyturn copy {secret} --from FORMER-STORE --to ITS-STORE if its store was changed; else {remedy}"
+    return (Finding("store-differs", secret, Severity.CRITICAL, message, remedy),)
 
 
-def _copies(facts: Agreement) -> tuple[Finding, ...]:
+def copy_findings(facts: Agreement) -> tuple[Finding, ...]:
+    """Where derived copies are not."""
     remedy = "keyturn tick puts right what is Keyturn's own; else find out who wrote it"
     return tuple(
         Finding(

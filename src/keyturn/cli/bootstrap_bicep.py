@@ -196,4 +196,5 @@ def _output(plan: Plan) -> str:
     clients = "".join(
         f"output {who}Client string = {who}.properties.clientId\n" for who in Who if who not in plan.known
     )
-    return f"{clients}output store string = '{lines}identity = {{ {identity} }}\\n'\n"
+    pins = 'tenant = "${subscription().tenantId}"\\nresource_id = "${vault.id}"\\n'
+    return f"{clients}output store string = '{lines}identity = {{ {identity} }}\\n{pins}'\n"

@@ -210,6 +210,7 @@ url=$(az keyvault show --resource-group "$group" --name "$vault" --query propert
 [[ $tenant =~ ^[0-9a-fA-F-]{{36}}$ ]] || refuse 'the tenant has no id'
 {say}printf '[stores.%s]\\nkind = "azure-key-vault"\\nurl = "%s"\\n' {store} "$url"
 printf {identity}
+printf 'tenant = "%s"\\nresource_id = "%s"\\n' "$tenant" "$vault_id"
 """
 
 

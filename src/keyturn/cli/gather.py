@@ -4,21 +4,28 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from keyturn.checks.checkpoints import Home
 from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.journal import Chains
-from keyturn.checks.places import Key, Place
+from keyturn.checks.places import Key, Place, Space
 from keyturn.checks.plain import Plain
+from keyturn.checks.protection import ProtectionLook
+from keyturn.checks.rights import RightsLook
 from keyturn.checks.rotations import Standing
 from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
+from keyturn.checks.versions import Holding
+from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
+from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
+from keyturn.cli.outside import home
 from keyturn.cli.plain_places import plain, visible
-from keyturn.cli.rotate import able_to_rotate
+from keyturn.cli.rotate import all_able
 from keyturn.cli.rows import NEVER, standing
 from keyturn.cli.vault_slots import seen
 from keyturn.core.agreement import Agreement
@@ -26,6 +33,7 @@ from keyturn.core.clock import Moment
 from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived
 from keyturn.core.errors import KeyturnError
+from keyturn.core.secret import Bundle
 from keyturn.journal.audit import verify
 from keyturn.manifest.unavailable import Unavailable
 from keyturn.rotation import course
@@ -48,6 +56,7 @@ class Facts:
     key: Key
     chains: Chains
     stores: tuple[StoreLook, ...]
+    holdings: tuple[Holding, ...]
     targets: tuple[TargetLook, ...]
     agreements: tuple[Agreement, ...]
     consumers: tuple[ConsumerLook, ...]
@@ -55,33 +64,58 @@ class Facts:
     clock_step: float | None
     ways: Ways
     plain: tuple[Plain, ...] = ()
+    rights: tuple[RightsLook, ...] = ()
+    spaces: tuple[Space, ...] = ()
+    protections: tuple[ProtectionLook, ...] = ()
+    home: Home | None = None
+    asked: Asked | None = None
 
 
 def gather(assembly: Assembly) -> Facts:
     """Look at everything that the manifest declares; what cannot be looked at is a fact of its own."""
     manifest, state = assembly.manifest, assembly.state
     chains = _chains(state)
-    rows = _rows(assembly)
-    able = [name for name in manifest.secrets if able_to_rotate(manifest, name)]
+    known = _rows(assembly)
+    rows = known or {}
+    stocked = stocks(assembly)
+    holding = tuple(holdings(assembly, stocked, known)) if known is not None else ()
+    able = all_able(manifest)
     shown = _shown(assembly, able)
-    looks = [_target(assembly, name, rows.get(name, NEVER), shown) for name in able]
+    looks = [_secret(assembly, name, rows.get(name, NEVER), shown) for name in able]
     now = assembly.clock.now()
     return Facts(
         missing=manifest.missing,
         places=tuple(_places(assembly)),
-        key=Key(str(state.key_file), beside=state.key_file.parent == state.directory),
+        key=key_of(state),
         chains=chains,
-        stores=tuple(_stores(assembly)),
-        targets=tuple(look for look, _ in looks),
-        agreements=tuple(found for _, found in looks if found is not None),
-        consumers=tuple(look for name in able for look in _consumers(assembly, name, rows.get(name, NEVER))),
+        stores=(_own_vault(assembly), *(stock.look for stock in stocked.values())),
+        holdings=holding,
+        targets=tuple(look.target for look in looks),
+        agreements=tuple(look.agreement for look in looks if look.agreement is not None),
+        consumers=tuple(used for look in looks for used in look.consumers),
         standings=tuple(
             standing(name, table, rows.get(name, NEVER), now.wall) for name, table in manifest.secrets.items()
         ),
         clock_step=_clock_step(assembly, now),
         ways=seen(assembly),
         plain=tuple(plain(manifest)),
+        rights=(
+            *directory_rights(assembly),
+            *store_rights(assembly, stocked, able, rows),
+            *(look.rights for look in looks if look.rights is not None),
+        ),
+        spaces=tuple(spaces(assembly)),
+        protections=tuple(protections(stocked)),
+        home=home(manifest),
+        asked=asked(assembly, stocked),
     )
+
+
+def key_of(state: State) -> Key:
+    """Where the key file lies. What a service manager hands over may be sealed to this machine: that is not seen."""
+    beside = state.key_file.parent == state.directory
+    handed_over = os.environ.get("CREDENTIALS_DIRECTORY") == str(state.key_file.parent)
+    return Key(str(state.key_file), beside=beside, plain=not handed_over)
 
 
 def _chains(state: State) -> Chains:
@@ -99,11 +133,11 @@ def _clock_step(assembly: Assembly, now: Moment) -> float | None:
         return None  # the check of the chains says why
 
 
-def _rows(assembly: Assembly) -> Mapping[str, Mapping[str, Any]]:
+def _rows(assembly: Assembly) -> Rows | None:
     try:
         return assembly.journal.projected()
     except KeyturnError:
-        return {}  # the check of the chains says why
+        return None  # the check of the chains says why
 
 
 def _places(assembly: Assembly) -> Iterator[Place]:
@@ -137,29 +171,39 @@ def _place(path: Path, what: str, open_bits: int, *, needed: bool = True) -> Pla
     return Place(str(path), what, open_bits, user, stat.S_IMODE(seen.st_mode), seen.st_uid, needed)
 
 
-def _stores(assembly: Assembly) -> Iterator[StoreLook]:
-    yield StoreLook("Keyturn's own vault", _failure(partial(_own_vault, assembly)))
-    for name in assembly.manifest.stores:
-        yield StoreLook(name, _failure(partial(_store, assembly, name)))
-
-
-def _own_vault(assembly: Assembly) -> object:
-    return assembly.self_vault.names()
-
-
-def _store(assembly: Assembly, name: str) -> object:
-    return assembly.store_named(name).names()
-
-
-def _failure(look: Callable[[], object]) -> KeyturnError | None:
+def _own_vault(assembly: Assembly) -> StoreLook:
+    failure = None
     try:
-        look()
-    except KeyturnError as failure:
-        return failure
-    return None
+        assembly.self_vault.names()
+    except KeyturnError as error:
+        failure = error
+    return StoreLook("Keyturn's own vault", failure)
 
 
-def _shown(assembly: Assembly, names: list[str]) -> Shown:
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """One secret that Keyturn rotates: its target, and who uses it."""
+
+    target: TargetLook
+    agreement: Agreement | None
+    consumers: tuple[ConsumerLook, ...]
+    rights: RightsLook | None
+
+
+def _secret(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> _Looks:
+    """Its current content is read once, when the first of them needs it, and not kept beyond."""
+
+    @lru_cache(1)
+    def bundle(version: str) -> Bundle:
+        return assembly.store(name).read(assembly.store_name(name), version)
+
+    target, agreement = _target(assembly, name, row, bundle, shown)
+    # a target that cannot be asked is one finding, not two
+    rights = target_rights(assembly, name) if target.failure is None else None
+    return _Looks(target, agreement, tuple(_consumers(assembly, name, row, bundle)), rights)
+
+
+def _shown(assembly: Assembly, names: tuple[str, ...]) -> Shown:
     """What each derived copy shows, by one look at each store; nothing of a store that cannot be looked at."""
     found: dict[Derived, str | None] = {}
     by_store: dict[str, list[Derived]] = {}
@@ -173,15 +217,20 @@ def _shown(assembly: Assembly, names: list[str]) -> Shown:
     return found
 
 
-def _target(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> tuple[TargetLook, Agreement | None]:
+def _target(
+    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle], shown: Shown
+) -> tuple[TargetLook, Agreement | None]:
     sslmode = getattr(getattr(assembly.manifest.secrets[name], "target", None), "sslmode", None)
     try:
-        return TargetLook(name, sslmode, None), _agreement(assembly, name, row, shown)
+        return TargetLook(name, sslmode, None), _agreement(assembly, name, row, bundle, shown)
     except KeyturnError as failure:
         return TargetLook(name, sslmode, failure), None
 
 
-def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Shown) -> Agreement | None:
+def _agreement(
+    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle], shown: Shown
+) -> Agreement | None:
+    """What the store holds is judged for all secrets at once; here it is taken to be as decided."""
     rotator, current = assembly.rotator(name), row.get("current")
     looks = [rotator.look(slot) for slot in rotator.slots]
     if row.get("rotation"):
@@ -189,32 +238,30 @@ def _agreement(assembly: Assembly, name: str, row: Mapping[str, Any], shown: Sho
     if current is None:
         taken = {copy.view: shown[copy] for copy in assembly.copies(name) if shown.get(copy) is not None}
         return Agreement(name, None, None, None, tuple(looks), copies=taken)
-    store, entry = assembly.store(name), assembly.store_name(name)
-    stored = store.current(entry)  # before the read: where it is switched off, this says who is turned away
-    probe = rotator.accepts(store.read(entry, current["version"])) if stored is not None else None
+    version = current["version"]
+    probe = rotator.accepts(bundle(version))
     idle = tuple(look for look in looks if look.slot != current["slot"])
     mine = {copy.view: shown[copy] for copy in assembly.copies(name) if copy in shown}
-    copies = {view: version for view, version in mine.items() if version != current["version"]}
-    return Agreement(name, current["version"], stored, probe, idle, copies=copies)
+    copies = {view: there for view, there in mine.items() if there != version}
+    return Agreement(name, version, version, probe, idle, copies=copies)
 
 
-def _consumers(assembly: Assembly, name: str, row: Mapping[str, Any]) -> Iterator[ConsumerLook]:
+def _consumers(
+    assembly: Assembly, name: str, row: Mapping[str, Any], bundle: Callable[[str], Bundle]
+) -> Iterator[ConsumerLook]:
     current, moving = row.get("current"), bool(row.get("rotation"))
     version = current["version"] if current else None
     for consumer in assembly.consumers(name):
         look = ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None)
         try:
-            yield _seen(assembly, name, look, consumer)
+            yield _seen(look, consumer, bundle)
         except KeyturnError as failure:
-            yield ConsumerLook(consumer.name, name, consumer.reports, version, None, moving, None, failure)
+            yield replace(look, failure=failure)
 
 
-def _seen(assembly: Assembly, name: str, look: ConsumerLook, consumer: Consumer) -> ConsumerLook:
+def _seen(look: ConsumerLook, consumer: Consumer, bundle: Callable[[str], Bundle]) -> ConsumerLook:
     """A rotation under way is not disturbed: to ask the instances is to change the question they answer."""
     observation = None
     if look.current is not None and not look.moving and look.reports:
-        bundle = assembly.store(name).read(assembly.store_name(name), look.current)
-        observation = consumer.observe(name, {look.current: bundle})
-    return ConsumerLook(
-        look.consumer, name, look.reports, look.current, consumer.delivered(name), look.moving, observation
-    )
+        observation = consumer.observe(look.secret, {look.current: bundle(look.current)})
+    return replace(look, delivered=consumer.delivered(look.secret), observation=observation)

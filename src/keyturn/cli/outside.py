@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
 
 from keyturn.checks import checkpoints as check
 from keyturn.core.clock import Clock
@@ -13,6 +15,7 @@ from keyturn.journal.record import SYSTEM, Journal
 from keyturn.journal.targets import FileTarget, SyslogTarget, Target
 from keyturn.manifest import Manifest, settings
 from keyturn.rotation.schedule import between
+from keyturn.stores.local.ground import file_system, is_remote
 from keyturn.wiring import Assembly
 
 CLOSED = "rotation.closed"
@@ -54,6 +57,26 @@ def _target(name: str, table: settings.Target, clock: Clock) -> Target:
     if isinstance(table, settings.FileTarget):
         return FileTarget(name, table.path)
     return SyslogTarget(name, table.address, table.facility, table.max_bytes, table.timeout, lambda: clock.now().wall)
+
+
+def home(manifest: Manifest) -> check.Home:
+    """Which of the declared targets are off this host, as far as that can be told from here."""
+    declared = manifest.keyturn.checkpoints
+    targets = declared.targets.values() if declared else ()
+    return check.Home(tuple(map(_leaves, targets)))
+
+
+def _leaves(table: settings.Target) -> bool | None:
+    """A network file system is another host's, and so is an address that is not this one's own."""
+    if isinstance(table, settings.FileTarget):
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+        return is_remote(file_system(table.path.parent.resolve(), mounts))
+    if table.address.transport == "unix":
+        return None
+    try:
+        return not ip_address(table.address.host).is_loopback
+    except ValueError:
+        return table.address.host != "localhost"
 
 
 def is_due(journal: Journal, made: Made, every: float, clock: Clock) -> bool:

@@ -90,14 +90,27 @@ def _isolated(assembly: Assembly, name: str, *, no_wait: bool) -> Ended:
 
 def order(declared: Manifest) -> tuple[str, ...]:
     """The secrets that can be rotated, what others need for it last."""
-    able = [name for name in declared.secrets if able_to_rotate(declared, name)]
+    able = all_able(declared)
     needed = {admin for name in able for _, admin in declared.secrets[name].admins}
     return tuple(sorted(able, key=lambda name: name in needed))
 
 
 def able_to_rotate(declared: Manifest, name: str) -> bool:
     """Whether it is a kind that Keyturn changes by itself, with all its parts built."""
+    return _able(declared, name, _missing(declared))
+
+
+def all_able(declared: Manifest) -> tuple[str, ...]:
+    """All of them, in the order of the manifest."""
+    missing = _missing(declared)
+    return tuple(name for name in declared.secrets if _able(declared, name, missing))
+
+
+def _missing(declared: Manifest) -> frozenset[tuple[str, ...]]:
+    return frozenset(missing.path for missing in declared.missing)
+
+
+def _able(declared: Manifest, name: str, missing: frozenset[tuple[str, ...]]) -> bool:
     mine = (("secrets", name), ("stores", declared.store_of(name)))
     users = tuple(("consumers", user) for user in declared.secrets[name].consumers)
-    blocked = any(missing.path in {*mine, *users} for missing in declared.missing)
-    return declared.secrets[name].kind != "manual" and not blocked
+    return declared.secrets[name].kind != "manual" and missing.isdisjoint((*mine, *users))

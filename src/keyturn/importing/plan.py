@@ -12,6 +12,7 @@ What = Literal["taken", "agrees", "setting", "open", "ignored", "refused"]
 REASONS = (
     "import-unread", "import-unmatched", "import-ambiguous", "import-placeholder", "import-empty", "import-short",
     "import-shared", "import-differs", "import-form", "import-incomplete", "import-undeclared", "import-doubt",
+    "import-exists",
 )  # fmt: skip
 
 

@@ -93,11 +93,11 @@ class TokenIssuer:
             self._tokens[made] = _Token(known.client_id, audience, time.monotonic() + self.life)
         return Reply(200, {"token_type": "Bearer", "expires_in": self.life, "access_token": made})
 
-    def bearer(self, token: str) -> str | None:
-        """The client whose token for Key Vault this is; None when it is expired, of another audience or unknown."""
+    def bearer(self, token: str, audience: str = AUDIENCE) -> str | None:
+        """The client whose token for that audience this is; None when it is expired, of another one or unknown."""
         with self._lock:
             found = self._tokens.get(token)
-        good = found is not None and found.audience == AUDIENCE and time.monotonic() < found.until
+        good = found is not None and found.audience == audience and time.monotonic() < found.until
         return found.client_id if found and good else None
 
     def expire(self) -> None:

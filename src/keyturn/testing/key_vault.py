@@ -9,11 +9,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl
 
-from keyturn.testing.entra import TENANT, Identity, TokenIssuer
+from keyturn.testing.entra import AUDIENCE, TENANT, Identity, TokenIssuer
 from keyturn.testing.key_vault_contents import Call, Contents, Role
 from keyturn.testing.key_vault_faults import Fault
 from keyturn.testing.key_vault_front import NO_STATUS, Front, Incoming, Outgoing, Request, outgoing
 from keyturn.testing.key_vault_objects import Objects
+from keyturn.testing.resource_manager import Resource
 
 __all__ = ["NO_STATUS", "Fault", "KeyVaultServer", "Request", "Role"]
 
@@ -30,6 +31,7 @@ class KeyVaultServer(Front):
         client_secret: its secret, in the field `value`.
         roles: client id to what it may do; it may be changed at any time.
         tokens: the issuer, for what it should know or forget.
+        resource: the vault as Resource Manager tells of it, at the same address and for tokens of that address.
     """
 
     def __init__(self, *, seed: int = 0, purge_protection: bool = False) -> None:
@@ -37,6 +39,7 @@ class KeyVaultServer(Front):
         self.tokens = TokenIssuer(self.authority)
         self.roles: dict[str, Role] = {}
         self.client_id, self.client_secret = self.register(Role.OFFICER)
+        self.resource = Resource(self.url, TENANT, readers={self.client_id})
         self._contents = Contents(self.url, seed, purge_protection=purge_protection)
         for form in ("certificates", "keys"):
             objects = Objects(self.url, seed, form, self._contents.keep, self._contents.switch)
@@ -50,6 +53,8 @@ class KeyVaultServer(Front):
 
     def answer(self, asked: Incoming) -> Outgoing:
         """What the vault or the tenant says."""
+        if asked.path.startswith("/subscriptions/"):
+            return self._of_resource(asked)
         if not asked.path.startswith(f"/{TENANT}/"):
             return self._of_vault(asked)
         if (asked.method, asked.path) == ("GET", f"/{TENANT}/v2.0/.well-known/openid-configuration"):
@@ -59,8 +64,9 @@ class KeyVaultServer(Front):
         return outgoing(404, {"error": "invalid_request"})
 
     def signed_in(self, asked: Incoming) -> bool:
-        """Whether the token is one of ours, for Key Vault and not expired."""
-        return self._client(asked) is not None
+        """Whether the token is one of ours, for what is asked, and not expired."""
+        audience = self.url if asked.path.startswith("/subscriptions/") else AUDIENCE
+        return self._client(asked, audience) is not None
 
     def _of_vault(self, asked: Incoming) -> Outgoing:
         client, body = self._client(asked), _json(asked.content)
@@ -72,9 +78,15 @@ class KeyVaultServer(Front):
         with self._lock:
             return outgoing(*self._contents.answer(call))
 
-    def _client(self, asked: Incoming) -> str | None:
+    def _of_resource(self, asked: Incoming) -> Outgoing:
+        client = self._client(asked, self.url)
+        if client is None or asked.method != "GET":
+            return outgoing(401 if client is None else 405, {"error": {"code": "AuthenticationFailed"}})
+        return outgoing(*self.resource.answer(client, asked.path, dict(parse_qsl(asked.query))))
+
+    def _client(self, asked: Incoming, audience: str = AUDIENCE) -> str | None:
         scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
-        return self.tokens.bearer(token) if scheme == "Bearer" else None
+        return self.tokens.bearer(token, audience) if scheme == "Bearer" else None
 
 
 def _json(content: bytes) -> dict[str, Any] | None:

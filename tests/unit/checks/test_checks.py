@@ -14,16 +14,22 @@ from keyturn.checks import (
     journal,
     places,
     plain,
+    protection,
+    rights,
     rotations,
     slots,
     stores,
     targets,
+    versions,
 )
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
-from keyturn.core.errors import Corrupt, Denied, Unavailable
+from keyturn.core.errors import Corrupt, Denied, Disabled, Unavailable
 from keyturn.core.finding import Finding, Severity
+from keyturn.core.protection import Protection
+from keyturn.core.rights import Leave, Right
 from keyturn.core.rotator import Answer, Probe, SlotLook
+from keyturn.importing import plan
 from keyturn.manifest.unavailable import Unavailable as Missing
 
 AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
@@ -33,9 +39,13 @@ ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
 OUTSIDE = checkpoints.Place("/mnt/audit/clo", declared=True, newest=3)
-BOTH = {"main": {"host": "key-file", "paper": "recovery"}}
+BOTH = {"main": {"host": "key-file", "paper": "recovery", "alice": "passphrase"}}
 WAYS = slots.Ways("/s/vault.key", key_file_stands=True, vaults=BOTH)
 IDLE = SlotLook("b", exists=True, enabled=False, sessions=0, fence=3)
+HELD = versions.Holding("smtp", "v2", "v2")
+RIGHT = Right("write to it", Leave.DENIED, "grant it")
+ROOM = places.Space("/s", "the directory", free=2**30, wanted=2**20)
+KEPT = Protection("t", pinned=True, hardware=True, logged=True, declared=True)
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
 
@@ -67,10 +77,28 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("place-open", places.findings((replace(PLACE, mode=0o640),))),
     ("place-foreign", places.findings((replace(PLACE, owner=7),))),
     ("place-unreadable", places.findings((replace(PLACE, failure="no"),))),
+    ("space-short", places.space_findings((replace(ROOM, free=5),))),
+    ("right-missing", rights.findings(rights.RightsLook("main", (RIGHT,)))),
+    ("right-missing", rights.findings(rights.RightsLook("main", (replace(RIGHT, needed=False),)))),
+    ("right-unknown", rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.UNKNOWN),)))),
+    ("right-unknown", rights.findings(rights.RightsLook("main", failure=AWAY))),
     ("key-beside-vault", places.key_findings(places.Key("/s/vault.key", beside=True))),
     ("slots-attended", slots.findings(replace(WAYS, key_file_stands=False, vaults=None))),
     ("slots-no-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file"}}))),
-    ("slots-differ", slots.findings(replace(WAYS, vaults={**BOTH, "own": {"paper": "recovery"}}))),
+    ("slots-one-way-back", slots.findings(replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}}))),
+    ("key-in-software", places.key_findings(places.Key("/k/vault.key", beside=False, plain=True))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home(()))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((False,)))),
+    ("checkpoint-at-home", checkpoints.home_findings(checkpoints.Home((None, False)))),
+    ("tenant-unpinned", protection.findings(protection.ProtectionLook("main", replace(KEPT, pinned=False)))),
+    ("keys-in-software", protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=False)))),
+    ("no-access-log", protection.findings(protection.ProtectionLook("main", replace(KEPT, logged=False)))),
+    ("protection-unseen", protection.findings(protection.ProtectionLook("main", replace(KEPT, unseen="no")))),
+    ("protection-unseen", protection.findings(protection.ProtectionLook("main", replace(KEPT, declared=False)))),
+    (
+        "slots-differ",
+        slots.findings(replace(WAYS, vaults={**BOTH, "own": {"paper": "recovery", "alice": "passphrase"}})),
+    ),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("database", "bob", rotatable=True),)))),
     ("slot-exposed", slots.findings(replace(WAYS, exposed=(slots.Exposed("smtp", "bob", rotatable=False),)))),
     ("not-available", declared.findings((Missing(("stores", "main"), "kind 'vault'"),))),
@@ -87,6 +115,10 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("current-unusable", targets.agreement_findings(replace(AGREED, probe=Probe(Answer.UNUSABLE)))),
     ("copy-differs", targets.agreement_findings(replace(AGREED, copies={"database-url": None}))),
     ("store-differs", targets.agreement_findings(replace(AGREED, stored="v9"))),
+    ("store-differs", targets.store_findings("smtp", "v2", "v9")),
+    ("store-differs", targets.store_findings("smtp", "v2", None)),
+    ("newest-disabled", versions.findings(replace(HELD, stored=None, failure=Disabled("off", "enable it")))),
+    ("value-not-taken-in", versions.findings(replace(HELD, decided=None, stored=None, waiting=True))),
     ("repaired", targets.agreement_findings(replace(AGREED, repaired=("it was late",)))),
     ("consumer-unreadable", consumers.findings(replace(LOOK, failure=AWAY))),
     ("consumer-incomplete", consumers.findings(replace(LOOK, observation=Observation((ONE,), 2, complete=False)))),
@@ -107,7 +139,22 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
-MODULES = (checkpoints, clock, consumers, declared, journal, places, plain, rotations, slots, stores, targets)
+MODULES = (
+    checkpoints,
+    clock,
+    consumers,
+    declared,
+    journal,
+    places,
+    plain,
+    protection,
+    rights,
+    rotations,
+    slots,
+    stores,
+    targets,
+    versions,
+)
 REASONS = sorted(reason for module in MODULES for reason in module.REASONS)
 
 
@@ -137,6 +184,16 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not stores.findings(stores.StoreLook("main", None))
     assert not targets.findings(targets.TargetLook("database", "verify-full", None))
     assert not targets.agreement_findings(AGREED)
+    assert not places.space_findings((ROOM,))
+    assert not rights.findings(rights.RightsLook("main", (replace(RIGHT, leave=Leave.GRANTED),)))
+    assert not checkpoints.home_findings(checkpoints.Home((False, True)))
+    assert not protection.findings(protection.ProtectionLook("main", KEPT))
+    assert not protection.findings(protection.ProtectionLook("main", replace(KEPT, hardware=None, logged=None)))
+    assert not versions.findings(HELD)
+    assert not versions.findings(replace(HELD, decided=None, stored=None))
+    assert not targets.store_findings("smtp", "v2", "v2")
+    assert not targets.target_findings(replace(AGREED, stored="v9"))
+    assert not versions.findings(replace(HELD, decided=None, stored=None, moving=True, waiting=True))
     assert not consumers.findings(LOOK)
     assert not rotations.findings(STANDING)
 
@@ -162,15 +219,27 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
         "place-unreadable",
         "store-unreachable",
         "target-unreachable",
+        "right-unknown",
+        "protection-unseen",
         "consumer-unreadable",
     }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 
 
+def test_what_a_fresh_installation_lacks_is_told_and_fails_nothing() -> None:
+    """One way back, a key in a file, and no checkpoint off this host: notes, which nobody could switch off."""
+    found = (
+        *slots.findings(replace(WAYS, vaults={"main": {"host": "key-file", "paper": "recovery"}})),
+        *places.key_findings(places.Key("/k/vault.key", beside=False, plain=True)),
+        *checkpoints.home_findings(checkpoints.Home(())),
+    )
+    assert [one.fails for one in found] == [False] * 3
+
+
 def test_every_reason_is_described_in_the_documentation() -> None:
-    """docs/findings.md has one row for each code, and none besides."""
+    """docs/findings.md has one row for each code, those of `keyturn import` with them, and none besides."""
     text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text()
-    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == REASONS
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == sorted([*REASONS, *plan.REASONS])
 
 
 def test_a_kind_that_a_person_changes_meanwhile_is_a_note() -> None:

@@ -20,9 +20,9 @@ SELECT rolcanlogin, rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls 
 """
 _ADMIN_OPTION = 160000
 """The first version where CREATEROLE alone changes no role, and where a member may be kept from SET ROLE."""
-_ADMINISTERS = "SELECT pg_has_role(%s, 'member with admin option')"
-_MEMBER = "SELECT pg_has_role(%s, %s, %s)"
-_SETTING = """
+ADMINISTERS = "SELECT pg_has_role(%s, 'member with admin option')"
+MEMBER = "SELECT pg_has_role(%s, %s, %s)"
+SETTING = """
 SELECT setconfig FROM pg_catalog.pg_db_role_setting
  WHERE setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s)
    AND setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
@@ -73,12 +73,12 @@ def _slot(session: Session, target: Target, role: str) -> list[str]:
     lines = [_log_in_role(session, target, role)]
     owner, name = sql.Identifier(target.owner_role), sql.Identifier(role)
     _administers(session, role)
-    how, options = ("set", " WITH SET TRUE") if _has_admin_option(session) else ("member", "")
-    if not _true(session, _MEMBER, role, target.owner_role, how):
+    how, options = ("set", " WITH SET TRUE") if has_admin_option(session) else ("member", "")
+    if not true(session, MEMBER, role, target.owner_role, how):
         _administers(session, target.owner_role)
         session.execute(sql.SQL("GRANT {} TO {}").format(owner, name) + sql.SQL(options))
         lines.append(f"made {role} a member of {target.owner_role}")
-    row = session.execute(_SETTING, (role,)).fetchone()
+    row = session.execute(SETTING, (role,)).fetchone()
     if f"role={target.owner_role}" not in (row[0] if row else ()):
         session.execute(
             sql.SQL("ALTER ROLE {} IN DATABASE {} SET role = {}").format(name, sql.Identifier(target.dbname), owner)
@@ -102,18 +102,24 @@ def _log_in_role(session: Session, target: Target, role: str) -> str:
     return f"role {role} is there"
 
 
-def _has_admin_option(session: Session) -> bool:
+def has_admin_option(session: Session) -> bool:
+    """Whether CREATEROLE alone changes no role there."""
     return session.info.server_version >= _ADMIN_OPTION
 
 
 def _administers(session: Session, role: str) -> None:
     """The admin may change and hand out that role, or is told what is missing."""
-    if _has_admin_option(session) and not _true(session, _ADMINISTERS, role):
-        admin, name = sql.Identifier(session.info.user).as_string(session), sql.Identifier(role).as_string(session)
+    if has_admin_option(session) and not true(session, ADMINISTERS, role):
         raise Denied(
             f"{session.info.user} was not given role {role} with ADMIN OPTION",
-            f"as a superuser: GRANT {name} TO {admin} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE",
+            f"as a superuser: {admin_grant(session, role)}",
         )
+
+
+def admin_grant(session: Session, role: str) -> str:
+    """What gives the admin that role to change and to hand out, and no more, from PostgreSQL 16 on."""
+    names = (sql.Identifier(role), sql.Identifier(session.info.user))
+    return sql.SQL("GRANT {} TO {} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE").format(*names).as_string(session)
 
 
 def _rights(session: Session, target: Target) -> list[str]:
@@ -124,14 +130,14 @@ def _rights(session: Session, target: Target) -> list[str]:
         name = target.dbname if kind == "DATABASE" else "public"
         ask = sql.SQL(question)
         owned = ask.format(who=sql.Literal(target.owner_role), what=sql.Literal(privilege))
-        if _true(session, owned):
+        if true(session, owned):
             continue
         grant = sql.SQL("GRANT {} TO {}").format(
             sql.SQL("{} ON {} {}").format(sql.SQL(privilege), sql.SQL(kind), sql.Identifier(name)),
             sql.Identifier(target.owner_role),
         )
         grantable = ask.format(who=sql.SQL("current_user"), what=sql.Literal(f"{privilege} WITH GRANT OPTION"))
-        if _true(session, grantable):
+        if true(session, grantable):
             session.execute(grant)
             lines.append(f"granted {privilege} on {kind.lower()} {name} to {target.owner_role}")
         else:
@@ -143,13 +149,14 @@ def _release_rights(session: Session, target: Target) -> list[str]:
     """What the admin needs to end a pooler's idle sessions and does not have; it grants itself nothing."""
     if target.pooler is None or not target.pooler.release_idle:
         return []
-    missing = [role for role in RELEASE_RIGHTS if not _true(session, "SELECT pg_has_role(%s, 'usage')", role)]
+    missing = [role for role in RELEASE_RIGHTS if not true(session, "SELECT pg_has_role(%s, 'usage')", role)]
     grant = sql.SQL("GRANT {} TO {}")
     admin = sql.Identifier(session.info.user)
     grants = (grant.format(sql.Identifier(role), admin).as_string(session) for role in missing)
     return [f"an administrator of the database must run: {one};" for one in grants]
 
 
-def _true(session: Session, question: LiteralString | sql.Composed, *values: str) -> bool:
+def true(session: Session, question: LiteralString | sql.Composed, *values: str) -> bool:
+    """What the server says to a question with one answer, yes or no."""
     row = session.execute(question, values or None).fetchone()
     return row is not None and bool(row[0])

@@ -14,6 +14,7 @@ from psycopg import sql
 from keyturn.core.adoption import Adoption
 from keyturn.core.clock import rfc3339
 from keyturn.core.errors import AdapterError, Conflict, Denied, NotFound, Unavailable, Unsupported
+from keyturn.core.rights import Right
 from keyturn.core.rotator import Answer, Overlap, Probe, Sample, Shape, SlotLook
 from keyturn.core.rotator import Session as Seen
 from keyturn.core.secret import Bundle, SecretValue
@@ -23,6 +24,7 @@ from keyturn.rotators.postgres.effect import Effect, log_in_with
 from keyturn.rotators.postgres.mark import Mark
 from keyturn.rotators.postgres.pooler import FROM_POOLER, POOLED, Pooler, end_idle, facts, joined, through
 from keyturn.rotators.postgres.provision import provision
+from keyturn.rotators.postgres.rights import rights
 from keyturn.rotators.postgres.target import Target
 from keyturn.system import postgres
 from keyturn.system.postgres import LogInRefused, Server, Session, SessionRefused, answers, begin
@@ -210,6 +212,11 @@ class Postgres:
         """Create owner role and log-in roles, without a password, where they are missing."""
         with self._primary() as session:
             return provision(session, self._target)
+
+    def rights(self) -> tuple[Right, ...]:
+        """What the admin role may do, and what the log-in roles will need, on the server that takes writes."""
+        with self._primary() as session:
+            return rights(session, self._target)
 
     def adoption(self, existing: Sequence[str], admin: Bundle | None = None) -> Adoption:
         """How the database that is in use can be taken over; looks with `admin` if one is given."""

@@ -6,8 +6,11 @@ from keyturn.manifest.surroundings import Surroundings
 
 try:
     from keyturn.stores.azure_key_vault.identity import sign_in
+    from keyturn.stores.azure_key_vault.resource_manager import PUBLIC, AzureResource
+    from keyturn.stores.azure_key_vault.rights import Mend
     from keyturn.stores.azure_key_vault.store import AzureKeyVault
     from keyturn.stores.azure_key_vault.vault import KeyVault
+    from keyturn.stores.azure_key_vault.whose import Whose
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] != "azure":
         raise
@@ -29,8 +32,15 @@ def declared(options: Options, around: Surroundings) -> AzureKeyVault:
     vault = KeyVault(
         options.url,
         credential,
+        tenant=options.tenant,
         ca_file=ca_file,
         verify_challenge_resource=options.verify_challenge_resource,
         timeout=options.timeout,
     )
-    return AzureKeyVault(vault)
+    mend = Mend(getattr(options.identity, "client_id", None) or "", options.resource_id or "")
+    manager = None
+    if options.resource_id:
+        url = options.resource_manager or PUBLIC
+        manager = AzureResource(options.resource_id, credential, url=url, ca_file=ca_file, timeout=options.timeout)
+    whose = Whose(around.service, around.environment)
+    return AzureKeyVault(vault, whose=whose, mend=mend, manager=manager)

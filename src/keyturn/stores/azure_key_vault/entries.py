@@ -16,10 +16,11 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version, VersionState
 from keyturn.stores.azure_key_vault.names import FOREIGN, is_attempt, is_sibling, same
 
-OP, FOR, SEQ, MARK, VIEW = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view"
+OP, FOR, SEQ, MARK, VIEW, ENV = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view", "kt-env"
 """Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to.
 
-The last one is on derived copies only: the published name.
+`kt-view` is on derived copies only: the published name. `kt-env` says to which service and environment a copy belongs
+(`stores.azure_key_vault.whose`).
 """
 
 _FOREIGN_ID = re.compile(rf"{re.escape(FOREIGN)}[0-9a-zA-Z]{{1,64}}\Z")
@@ -46,12 +47,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One Azure version that is a copy of `version`. `seq` and `mark` only where Keyturn made the content."""
+    """One Azure version that is a copy of `version`. `seq` and `mark` only where Keyturn made the content.
+
+    `whose` is what the tag of its service and environment says, empty where it has none.
+    """
 
     entry: Entry
     version: str
     seq: int | None = None
     mark: str | None = None
+    whose: str = ""
 
     @property
     def foreign(self) -> bool:
@@ -87,10 +92,11 @@ def copy_of(entry: Entry, name: str) -> Copy:
     tags = entry.tags
     op, seq, mark = tags.get(OP, ""), tags.get(SEQ, ""), tags.get(MARK, "")
     if same(tags.get(FOR, ""), name):
+        whose = tags.get(ENV, "")
         if is_attempt(op) and _SEQ.match(seq) and _MARK.match(mark):
-            return Copy(entry, op, int(seq), mark)
+            return Copy(entry, op, int(seq), mark, whose)
         if _FOREIGN_ID.match(op):
-            return Copy(entry, op)
+            return Copy(entry, op, whose=whose)
     return Copy(entry, FOREIGN + entry.id)
 
 

@@ -50,6 +50,9 @@ OFFICERS = {
 LISTER = "Key Vault Reader"
 """The role that a list of all names needs."""
 
+FIREWALL = frozenset({"ForbiddenByFirewall", "ForbiddenByConnection"})
+"""Inner codes of a 403 that says nothing of rights: this host may not even ask."""
+
 SIGN_IN = {
     "managed": "give this machine the managed identity that the manifest names",
     "workload": "check token_file, and the federated credential of the application",
@@ -153,7 +156,7 @@ def _forbidden(refusal: Refusal, request: Request) -> AdapterError:
             f"az keyvault {request.form} set-attributes --enabled true "
             f"--id {request.vault}/{request.form}s/{request.entry}/<version>",
         )
-    if refusal.inner in {"ForbiddenByFirewall", "ForbiddenByConnection"}:
+    if refusal.inner in FIREWALL:
         return Denied(f"cannot {request.what}: its firewall turns this host away", "let this host's address through")
     named = (OFFICERS[request.form], f"{request.form}s/{request.entry}")
     role, where = named if request.entry else (LISTER, "the vault")

@@ -6,7 +6,7 @@ The SDK keeps what a vault asks of tokens in one dictionary for the whole proces
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from azure.core.pipeline.policies import RetryPolicy
 from keyturn.core.errors import Denied, TooLarge
 from keyturn.stores.azure_key_vault import redaction
 from keyturn.stores.azure_key_vault.errors import Request, told
-from keyturn.stores.azure_key_vault.identity import SignIn
+from keyturn.stores.azure_key_vault.tenant import TenantPin
 from keyturn.stores.azure_key_vault.wire import transport
 
 READ_TRIES = 2
@@ -52,6 +52,13 @@ class Patience(RetryPolicy):  # type: ignore[type-arg] # generic over requests, 
         return bool(settings["total"] > 0 and wait <= self._longest and super().is_retry(settings, response))
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many requests have left for one vault, whatever they ask of."""
+
+    asked: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """One vault and how it is reached.
@@ -62,12 +69,13 @@ class Reach:
     """
 
     url: str
-    credential: SignIn
+    credential: TenantPin
     ca_file: str | None = None
     verify_challenge_resource: bool = True
     timeout: float = 10.0
     patience: float = PATIENCE
     most_pages: int = MAX_PAGES
+    tally: Tally = field(default_factory=Tally)
 
 
 class Line:
@@ -129,6 +137,7 @@ class Line:
         """
         if place_of(request.http_request.url) != place_of(self.url):
             raise Denied(f"{self.url} sends its readers to another host", "find out who answers there")
+        self._reach.tally.asked += 1
         self._sending.sent = bool(request.http_request.content)
 
 

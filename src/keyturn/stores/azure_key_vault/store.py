@@ -6,19 +6,22 @@ itself; retiring disables every copy by its own id. Nothing is ever deleted: tha
 
 import codecs
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from keyturn.core.derived import Derived, Form
-from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
+from keyturn.core.errors import AdapterError, Conflict, Disabled, OutcomeUnknown, TooLarge
+from keyturn.core.protection import Protection
+from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version
 from keyturn.stores.azure_key_vault.certificates import Certificates
 from keyturn.stores.azure_key_vault.copies import Copies, Shelf
+from keyturn.stores.azure_key_vault.currents import Currents
 from keyturn.stores.azure_key_vault.entries import (
     VIEW,
     Copy,
+    Entry,
     copies_of,
     copy_of,
     mark_of,
@@ -28,10 +31,16 @@ from keyturn.stores.azure_key_vault.entries import (
     tags_of,
     versions_of,
 )
+from keyturn.stores.azure_key_vault.held import Held, not_found
 from keyturn.stores.azure_key_vault.keys import Keys
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
+from keyturn.stores.azure_key_vault.protection import protection
+from keyturn.stores.azure_key_vault.resource_manager import AzureResource
+from keyturn.stores.azure_key_vault.rights import NOBODY, Mend, rights
 from keyturn.stores.azure_key_vault.texts import Texts
 from keyturn.stores.azure_key_vault.vault import KeyVault
+from keyturn.stores.azure_key_vault.whose import Whose, marks, of_ours
+from keyturn.stores.azure_key_vault.whose import check_name as check_whose
 
 MAX_BYTES = 25 * 1024
 """Azure's limit of a value is 25 KB (learn.microsoft.com/azure/key-vault/general/service-limits); a bundle is ASCII."""
@@ -40,49 +49,14 @@ LOOKS = (0.2, 1.0, 3.0)
 """Seconds before each look after a write that was not answered."""
 
 
-class Held(NamedTuple):
-    """What the vault holds of one name: the copies, and which entry of the name itself is the newest."""
-
-    copies: tuple[Copy, ...]
-    main: frozenset[str]
-
-    def of(self, version: str) -> tuple[Copy, ...]:
-        """The copies of one version."""
-        return tuple(copy for copy in self.copies if copy.version == version)
-
-
-class Currents(Mapping[str, str]):
-    """Current versions by name, found without regard to case.
-
-    The list of a vault names no version ids, so one that Keyturn did not write is looked up when somebody asks for it:
-    a vault full of other people's secrets costs nothing.
-    """
-
-    def __init__(self, told: Mapping[str, str | None], look: Callable[[str], str | None]) -> None:
-        self._names = {name.casefold(): name for name in told}
-        self._told = dict(told)
-        self._look = look
-
-    def __getitem__(self, name: str) -> str:
-        kept = self._names[name.casefold()]
-        found = self._told[kept] or self._look(kept)
-        if found is None:
-            raise KeyError(name)
-        self._told[kept] = found
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._told)
-
-    def __len__(self) -> int:
-        return len(self._told)
-
-
 class AzureKeyVault:
     """A store in Azure Key Vault (docs/stores/azure-key-vault.md).
 
     Args:
         vault: its requests.
+        whose: the service and environment whose vault it must be; None lets every one pass.
+        mend: how a missing right is granted.
+        manager: where the vault stands, None where that is not declared.
         looks: seconds before each look after a write that was not answered.
         pause: waits so many seconds.
     """
@@ -91,8 +65,15 @@ class AzureKeyVault:
     cas = False
     max_bytes = MAX_BYTES
 
-    def __init__(
-        self, vault: KeyVault, *, looks: tuple[float, ...] = LOOKS, pause: Callable[[float], None] = time.sleep
+    def __init__(  # noqa: PLR0913 - one vault and what is known of it, all but one by name
+        self,
+        vault: KeyVault,
+        *,
+        whose: Whose | None = None,
+        mend: Mend = NOBODY,
+        manager: AzureResource | None = None,
+        looks: tuple[float, ...] = LOOKS,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
         shelves: Mapping[Form, Shelf] = {
@@ -101,8 +82,16 @@ class AzureKeyVault:
             Form.KEY: Keys(vault.reach),
         }
         self._copies = Copies(vault.url, shelves, self._write)
+        self._whose = whose
+        self._mend, self._manager = mend, manager
+        self._shown_ours = whose is None
         self._looks = looks
         self._pause = pause
+
+    @property
+    def asked(self) -> int:
+        """How many requests have left for the vault so far."""
+        return self._vault.asked
 
     def read(self, name: str, version: str) -> Bundle:
         """The content of exactly that version. Raises NotFound, Disabled, Corrupt, Unsupported."""
@@ -112,7 +101,7 @@ class AzureKeyVault:
             latest = self._latest(name)
         if latest is not None and latest[0].version == version:
             return opened(latest[1], latest[0], name)
-        copy = self._usable(name, version, self._held(name).of(version))
+        copy = self._held(name).usable(name, version)
         return opened(self._vault.content(copy.entry.secret, copy.entry.id), copy, name)
 
     def current(self, name: str) -> str | None:
@@ -141,10 +130,11 @@ class AzureKeyVault:
         check_attempt(attempt)
         _check_size(bundle)
         held, mark = self._held(name), mark_of(bundle)
-        if self._is_known(held, name, attempt, mark):
+        if held.knows(name, attempt, mark):
             return attempt
+        self._check_vault(held.copies)
         text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
-        tags = tags_of(name, attempt, next_seq(held.copies), mark)
+        tags = {**tags_of(name, attempt, next_seq(held.copies), mark), **self._tag()}
         self._write(
             lambda: self._vault.put(sibling(name), text, tags),
             lambda: bool(self._held(name).of(attempt)),
@@ -168,14 +158,15 @@ class AzureKeyVault:
         if current == attempt:
             return attempt
         held = self._held(name)
-        copy = self._usable(name, attempt, held.of(attempt))
+        copy = held.usable(name, attempt)
         if current != expect_current:
             raise Conflict(f"{name!r} has another current version than the one that was expected")
+        self._check_vault(held.copies)
         text = self._vault.content(copy.entry.secret, copy.entry.id)
         if not copy.foreign:
             opened(text, copy, name)
         self._write(
-            lambda: self._vault.put(name, text, tags_again(copy, name)),
+            lambda: self._vault.put(name, text, {**tags_again(copy, name), **self._tag()}),
             lambda: any(one.version == attempt for one in self._since(name, held)),
         )
         self._check_alone(name, held, attempt)
@@ -197,12 +188,13 @@ class AzureKeyVault:
         latest = self._latest(name)
         current = latest[0].version if latest else None
         held, mark = self._held(name), mark_of(bundle)
-        if self._is_known(held, name, attempt, mark):
+        if held.knows(name, attempt, mark):
             return self.promote(name, attempt, expect_current)
         if current != expect_current:
             raise Conflict(f"{name!r} has another current version than the one that was expected")
+        self._check_vault(held.copies)
         text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
-        tags = tags_of(name, attempt, next_seq(held.copies), mark)
+        tags = {**tags_of(name, attempt, next_seq(held.copies), mark), **self._tag()}
         self._write(
             lambda: self._vault.put(name, text, tags),
             lambda: any(one.version == attempt for one in self._since(name, held)),
@@ -221,17 +213,18 @@ class AzureKeyVault:
         held = self._held(check_name(name))
         copies = held.of(version)
         if not copies:
-            raise _not_found(name, version)
+            raise not_found(name, version)
         newest = self._newest(name, held) if any(not is_sibling(copy.entry.secret) for copy in copies) else None
         if newest in {copy.entry.id for copy in copies}:
             raise Conflict(f"version {version} is the current one of {name!r}")
+        self._check_vault(held.copies)
         self._disable_all(name, tuple(copy for copy in copies if copy.entry.enabled))
         return True
 
     def names(self) -> tuple[str, ...]:
         """All names that hold a version, sorted; not of certificates or copies, nor any that Keyturn cannot hold."""
         found: dict[str, str] = {}
-        for entry in sorted(self._vault.latest(), key=lambda entry: is_sibling(entry.secret)):
+        for entry in sorted(self._all(), key=lambda entry: is_sibling(entry.secret)):
             if not entry.managed and VIEW not in entry.tags and is_name(owner(entry.secret)):
                 found.setdefault(owner(entry.secret).casefold(), owner(entry.secret))
         return tuple(sorted(found.values()))
@@ -242,7 +235,7 @@ class AzureKeyVault:
         A name whose newest version is disabled is left out, since no reader gets anything: `current` says why.
         """
         told: dict[str, str | None] = {}
-        for entry in self._vault.latest():
+        for entry in self._all():
             name = entry.secret
             if entry.enabled and not entry.managed and VIEW not in entry.tags and is_name(name):
                 copy = copy_of(entry, name)
@@ -265,13 +258,13 @@ class AzureKeyVault:
         """Disable what a derived copy has of that version. Raises Conflict where it is the newest."""
         self._copies.withdraw(copy, version)
 
-    @staticmethod
-    def _is_known(held: Held, name: str, attempt: str, mark: str) -> bool:
-        """Whether the attempt is there. Raises Conflict where it holds another content."""
-        known = held.of(attempt)
-        if any(copy.mark != mark for copy in known):
-            raise Conflict(f"attempt {attempt} of {name!r} holds another content")
-        return bool(known)
+    def rights(self, names: Collection[str]) -> tuple[Right, ...]:
+        """What this identity may do with these names: six requests for each, and none changes anything."""
+        return rights(self._vault.said, names, self._mend)
+
+    def protection(self) -> Protection:
+        """Tenant, keys and log of the vault; what cannot be seen is said there."""
+        return protection(self._vault, self._manager)
 
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""
@@ -284,13 +277,42 @@ class AzureKeyVault:
                 " --enabled true); to lock a leaked value out, write a new one first, then disable the old by its id",
             )
         else:
-            return (copy_of(found[0], name), found[1]) if found else None
+            return (self._ours(copy_of(found[0], name)), found[1]) if found else None
         raise failure
+
+    def _ours(self, *copies: Copy) -> Copy:
+        """The first of them. Raises Denied where one belongs to somebody else."""
+        if self._whose is not None:
+            check_whose(copies, self._whose, self._vault.url)
+        return copies[0]
+
+    def _all(self) -> tuple[Entry, ...]:
+        """The newest version of every entry, without those of other services. Raises Denied."""
+        entries = self._vault.latest()
+        if self._whose is None:
+            return entries
+        kept = of_ours(entries, self._whose, self._vault.url)
+        self._shown_ours = True
+        return kept
+
+    def _check_vault(self, copies: tuple[Copy, ...]) -> None:
+        """Before something is written: nothing in the vault is another environment's. Raises Denied, AdapterError.
+
+        A copy of ours under that name shows it; where there is none, the whole list is looked at, once for each handle.
+        """
+        if not self._shown_ours and not (self._whose and marks(copies, self._whose)):
+            self._all()
+
+    def _tag(self) -> dict[str, str]:
+        return self._whose.tag if self._whose else {}
 
     def _held(self, name: str) -> Held:
         main = self._vault.versions(name)
         waiting = self._vault.versions(sibling(name))
-        return Held(copies_of((*main, *waiting), name), frozenset(entry.id for entry in main))
+        copies = copies_of((*main, *waiting), name)
+        if copies:
+            self._ours(*copies)
+        return Held(copies, frozenset(entry.id for entry in main))
 
     def _newest(self, name: str, held: Held) -> str | None:
         """Azure's id of the newest version; without reading a value where there is but one."""
@@ -304,19 +326,6 @@ class AzureKeyVault:
         held = self._held(name)
         newest = self._newest(name, held)
         return next((copy.version for copy in held.copies if copy.entry.id == newest), None)
-
-    def _usable(self, name: str, version: str, copies: tuple[Copy, ...]) -> Copy:
-        """One of the copies to read from. Raises NotFound, Disabled, Corrupt."""
-        if not copies:
-            raise _not_found(name, version)
-        if any(not copy.entry.enabled for copy in copies):
-            raise Disabled(
-                f"version {version} of {name!r} is disabled",
-                "choose another version, or enable its copies in the vault",
-            )
-        if len({copy.mark for copy in copies}) > 1:
-            raise Corrupt(f"version {version} of {name!r} is there with two contents", f"keyturn history {name}")
-        return copies[0]
 
     def _since(self, name: str, before: Held) -> tuple[Copy, ...]:
         """What was written to the name itself since."""
@@ -380,7 +389,3 @@ def _check_size(bundle: Bundle) -> None:
     """Raises TooLarge where Key Vault takes no such value."""
     if len(bundle.reveal()) > MAX_BYTES:
         raise TooLarge(f"a bundle of more than {MAX_BYTES} bytes does not fit into Key Vault")
-
-
-def _not_found(name: str, version: str) -> NotFound:
-    return NotFound(f"{name!r} has no version {version!r:.80}")

@@ -1,12 +1,18 @@
 """The requests to the secrets of one Key Vault, through the official SDK. Only `AdapterError`s come out."""
 
+from urllib.parse import quote
+
+from azure.core.rest import HttpRequest
 from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
 
 from keyturn.core.errors import NotFound
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.entries import Entry
+from keyturn.stores.azure_key_vault.errors import Refusal, refusal_of
 from keyturn.stores.azure_key_vault.identity import SignIn
 from keyturn.stores.azure_key_vault.reach import MAX_PAGES, ONCE, PATIENCE, QUIET, Line, Reach
+from keyturn.stores.azure_key_vault.rights import Method
+from keyturn.stores.azure_key_vault.tenant import TenantPin
 
 CONTENT_TYPE = "application/vnd.keyturn.bundle+json"
 
@@ -17,6 +23,7 @@ class KeyVault:
     Args:
         url: of the vault.
         credential: how to sign in.
+        tenant: the one that the vault must be of; None lets every one pass.
         ca_file: authorities that may vouch for the vault, if not the host's.
         verify_challenge_resource: off for test servers only.
         timeout: seconds to connect, and from then on for the whole answer.
@@ -29,16 +36,33 @@ class KeyVault:
         url: str,
         credential: SignIn,
         *,
+        tenant: str | None = None,
         ca_file: str | None = None,
         verify_challenge_resource: bool = True,
         timeout: float = 10.0,
         patience: float = PATIENCE,
         most_pages: int = MAX_PAGES,
     ) -> None:
-        self.reach = Reach(url, credential, ca_file, verify_challenge_resource, timeout, patience, most_pages)
+        self._pin = TenantPin(credential, url.rstrip("/"), tenant)
+        self.reach = Reach(url, self._pin, ca_file, verify_challenge_resource, timeout, patience, most_pages)
         self._line = Line(self.reach, "secret")
         self.url = self._line.url
         self._client = self._line.client(SecretClient)
+
+    @property
+    def asked(self) -> int:
+        """How many requests have left for the vault so far, those of certificates and keys with them."""
+        return self.reach.tally.asked
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the vault named last; None before it was asked."""
+        return self._pin.named
+
+    @property
+    def pinned(self) -> bool:
+        """Whether only a vault of one tenant is taken for it."""
+        return self._pin.pinned
 
     def newest(self, entry: str) -> tuple[Entry, SecretValue] | None:
         """What an ordinary reader gets, None where there is nothing. Raises Disabled."""
@@ -83,6 +107,16 @@ class KeyVault:
             "disable a version of",
             entry,
         )
+
+    def said(self, method: Method, entry: str, version: str) -> Refusal:
+        """What is said to a request that cannot be carried out, sent at most once: `stores.azure_key_vault.rights`.
+
+        Its body is an object without anything in it. Raises AdapterError where no answer came.
+        """
+        content: dict[str, str] | None = None if method == "GET" else {}
+        asked = HttpRequest(method, f"/secrets/{quote(entry)}/{version}".rstrip("/"), json=content)
+        answer = self._line.ask(lambda: self._client.send_request(asked, **ONCE), "ask for rights at", entry)
+        return refusal_of(answer.status_code, answer.text())
 
     def _read(self, entry: str, version: str) -> tuple[Entry, SecretValue] | None:
         try:

@@ -28,6 +28,11 @@ def file_system(path: Path, mounts: str) -> str:
     return kind
 
 
+def is_remote(kind: str) -> bool:
+    """Whether files there lie on another host."""
+    return bool(_NETWORK.match(kind))
+
+
 def check_file_system(path: Path, mounts: str) -> None:
     """Refuse a network file system: its locks and its fsync do not hold what SQLite rests on.
 
@@ -35,7 +40,7 @@ def check_file_system(path: Path, mounts: str) -> None:
         Unsupported: names the file system.
     """
     kind = file_system(path.resolve(), mounts)
-    if _NETWORK.match(kind):
+    if is_remote(kind):
         raise Unsupported(f"{path} lies on {kind}, a network file system", "keep vault and state on a local disk")
 
 

@@ -11,6 +11,7 @@ from keyturn.manifest.kinds.azure_identity import ClientSecret
 from keyturn.stores.azure_key_vault.identity import SignIn, sign_in
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.stores.azure_key_vault.vault import KeyVault
+from keyturn.stores.azure_key_vault.whose import Whose
 from keyturn.testing.key_vault import KeyVaultServer
 
 _Client = TypeVar("_Client")
@@ -37,11 +38,12 @@ def signed_in(server: KeyVaultServer, *, timeout: float = TIMEOUT) -> SignIn:
     )
 
 
-def requests_to(server: KeyVaultServer, *, timeout: float = TIMEOUT) -> KeyVault:
+def requests_to(server: KeyVaultServer, *, timeout: float = TIMEOUT, tenant: str | None = None) -> KeyVault:
     """The requests, signed in with the client secret."""
     return KeyVault(
         server.url,
         signed_in(server, timeout=timeout),
+        tenant=tenant,
         ca_file=server.ca_file,
         verify_challenge_resource=False,
         timeout=timeout,
@@ -54,9 +56,9 @@ def store_of(server: KeyVaultServer, *, timeout: float = TIMEOUT) -> AzureKeyVau
     return over(requests_to(server, timeout=timeout))
 
 
-def over(requests: KeyVault) -> AzureKeyVault:
+def over(requests: KeyVault, whose: Whose | None = None) -> AzureKeyVault:
     """A store over these requests."""
-    return AzureKeyVault(requests, looks=(0.0, 0.0, 0.0), pause=lambda _: None)
+    return AzureKeyVault(requests, whose=whose, looks=(0.0, 0.0, 0.0), pause=lambda _: None)
 
 
 def bundle(text: str = "one") -> Bundle:

@@ -3,6 +3,7 @@
 import pytest
 
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
+from keyturn.stores.azure_key_vault.whose import Whose
 from keyturn.testing.faulty_key_vault import FaultyKeyVault
 from keyturn.testing.key_vault import KeyVaultServer
 from keyturn.testing.store_faults import CASES, DIRECT_CASES, StoreFault, named, withstands
@@ -24,6 +25,6 @@ def test_faults(method: str, fault: StoreFault, server: KeyVaultServer) -> None:
     requests = {hasty: requests_to(server, timeout=HASTY if hasty else TIMEOUT) for hasty in (False, True)}
 
     def connect(hasty: bool) -> AzureKeyVault:  # noqa: FBT001 - what FaultyKeyVault calls
-        return AzureKeyVault(requests[hasty], looks=(0.0,), pause=lambda _: None)
+        return AzureKeyVault(requests[hasty], whose=Whose("clo", "production"), looks=(0.0,), pause=lambda _: None)
 
     withstands(FaultyKeyVault(server, connect, match="* /secrets*"), method, fault)
