@@ -4,9 +4,7 @@ import os
 import pwd
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ from keyturn.core.compose import compose
 from keyturn.core.consumer import Consumer
 from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import Corrupt, NotAvailable, NotFound, Refused
-from keyturn.core.kinds import Room, begins, find, rotates
+from keyturn.core.kinds import Room, begins, find, function, rotates
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
@@ -24,11 +22,12 @@ from keyturn.journal.record import SYSTEM, Event, Journal
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.manifest.kinds.local import Options as Local
 from keyturn.manifest.model import Manifest
+from keyturn.manifest.state import State, state_of
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.rotation.copying import carried
 from keyturn.rotation.engine import Engine, available
 from keyturn.rotation.log import Listener, silent
-from keyturn.rotation.parts import LOOKS, Parts, Policy, minimum_overlap
+from keyturn.rotation.parts import LOOKS, Parts, Policy, demanded
 from keyturn.rotation.serving import Served
 from keyturn.rotation.standing import moved
 from keyturn.stores.carried import CarriedStore
@@ -36,66 +35,13 @@ from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
 from keyturn.system.files import make_directory
 
-KEY_FILE = "KEYTURN_VAULT_KEY_FILE"
-CREDENTIAL = "keyturn-vault-key"
+__all__ = ["CLAIM", "SELF_VAULT", "Assembly", "Created", "State", "actor", "assemble", "create_state", "state_of"]
+
 SELF_VAULT = "vault.self_created"
 """The record that pins Keyturn's own vault: its id, written once by `init`."""
 
-DEADLINE = 600.0
-"""Seconds after which a settle that still waits is a finding, unless the manifest says otherwise."""
-
 CLAIM = 60.0
 """Seconds for which a worker's claim holds, unless who assembles says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where Keyturn keeps its own things."""
-
-    directory: Path
-    key_file: Path
-
-    @property
-    def journal(self) -> Path:
-        """What was decided and seen."""
-        return self.directory / "journal.db"
-
-    @property
-    def high_water(self) -> Path:
-        """What this host has seen of the journal."""
-        return self.directory / "high-water.json"
-
-    @property
-    def vault(self) -> Path:
-        """The embedded store."""
-        return self.directory / "vault.db"
-
-    @property
-    def self_vault(self) -> Path:
-        """Candidates in escrow, and Keyturn's own keys."""
-        return self.directory / "state-vault.db"
-
-    @property
-    def locks(self) -> Path:
-        """One file per secret."""
-        return self.directory / "locks"
-
-    @property
-    def looks(self) -> Path:
-        """When each target was looked at last."""
-        return self.directory / "looks.json"
-
-    def anchor(self, vault: Path) -> Path:
-        """What was last seen of a vault."""
-        return self.directory / f"{vault.stem}.anchor"
-
-
-def state_of(directory: Path, environ: Mapping[str, str] = os.environ) -> State:
-    """The state directory with the key file: from KEYTURN_VAULT_KEY_FILE, a systemd credential, or beside it."""
-    if environ.get(KEY_FILE):
-        return State(directory, Path(environ[KEY_FILE]))
-    given = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
-    return State(directory, given if given.exists() else directory / "vault.key")
 
 
 def actor() -> str:
@@ -292,10 +238,9 @@ class Assembly:
     def minted(self, secret: str) -> Bundle:
         """A first version that is right by itself. Raises NotAvailable where a target or a person must be asked."""
         table = self.manifest.secret(secret)
-        line = find("rotators", table.kind)
-        if line is None or line.mint is None:
+        if (line := find("rotators", table.kind)) is None or line.mint is None:
             raise NotAvailable(f"making a first version of kind {table.kind!r}")
-        bundle: Bundle = _function(line.mint)(table)
+        bundle: Bundle = function(line.mint)(table)
         return bundle
 
     def whole(self, secret: str, fields: Mapping[str, str]) -> Bundle:
@@ -304,7 +249,7 @@ class Assembly:
         line = find("rotators", table.kind)
         if line is None or line.complete is None:
             return Bundle({**table.follows, **fields})
-        bundle: Bundle = _function(line.complete)(table, fields)
+        bundle: Bundle = function(line.complete)(table, fields)
         return bundle
 
     def published(self, secret: str, bundle: Bundle) -> Mapping[str, SecretValue]:
@@ -370,22 +315,7 @@ class Assembly:
         """What the manifest demands of this secret's rotations."""
         table = self.manifest.secret(secret)
         users = {name: self.manifest.consumers[name] for name in table.consumers}
-        return Policy(
-            window=minimum_overlap(
-                table.rotate.overlap,
-                [
-                    user.max_stale if user.reports else user.max_stale_on_outage or user.max_stale
-                    for user in users.values()
-                ],
-                [user.longest_run or 0.0 for user in users.values()],
-                getattr(getattr(table, "target", None), "connect_timeout", 0.0),
-            ),
-            deadline=table.rotate.deadline or DEADLINE,
-            claim=self._claim,
-            looks=self._looks,
-            on_reject=table.on_reject,
-            proof={name: user.proof for name, user in users.items()},
-        )
+        return demanded(table, users, claim=self._claim, looks=self._looks)
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -400,7 +330,7 @@ class Assembly:
             line = find(room, kind)
             if line is None or line.adapter is None:
                 raise NotAvailable(f"kind {kind!r} ({name})")
-            made = _function(line.adapter)(table, self._surroundings(name))
+            made = function(line.adapter)(table, self._surroundings(name))
             self._made[room, name] = self._around(room, made)
         return self._made[room, name]
 
@@ -417,13 +347,6 @@ class Assembly:
             self.clock,
             {view: published.env for one in tables for view, published in one.publish.items() if published.env},
         )
-
-
-def _function(place: str) -> Callable[..., Any]:
-    """The function that the table of kinds names, `module:function`."""
-    module, _, name = place.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
 
 
 def assemble(

@@ -56,13 +56,13 @@ def test_every_pair_of_stores(
     if source != "main":
         copy(stores, "main", source)
         live_in(stores, source)
-    rows = copy(stores, source, target)["data"]["secrets"]  # type: ignore[index]
+    rows = copy(stores, source, target)["data"]["secrets"]  # type: ignore[index] # JSON is what it is
     assert [row["state"] for row in rows] == ["copied"]
     version = rows[0]["versions"][-1]
     live_in(stores, target)
     assert password(stores) == f"{CANARY}-one"
     assert stores.document("get", "smtp")["data"]["version"] == version
-    assert copy(stores, source, target)["data"]["secrets"][0]["state"] == "there"  # type: ignore[index]
+    assert copy(stores, source, target)["data"]["secrets"][0]["state"] == "there"  # type: ignore[index] # JSON is what it is
     fill(stores, "two")
     assert password(stores) == f"{CANARY}-two"
     _nothing_seen(stores)
@@ -117,7 +117,7 @@ def test_history_goes_along_and_is_said_where_it_stays(stores: Keyturn) -> None:
     fill(stores, "two")
     plan = stores("copy", "smtp", "--from", "main", "--to", "vault", "--plan").out
     assert "former: 1 (--history takes them along)" in plan
-    rows = copy(stores, "main", "vault", "--history")["data"]["secrets"]  # type: ignore[index]
+    rows = copy(stores, "main", "vault", "--history")["data"]["secrets"]  # type: ignore[index] # JSON is what it is
     assert len(rows[0]["versions"]) == 2
     live_in(stores, "vault")
     assert password(stores) == f"{CANARY}-two"

@@ -1,5 +1,9 @@
 """`keyturn import` as people call it: from plain files to versions in a store."""
 
+import contextlib
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -96,6 +100,66 @@ def test_another_content_is_refused_and_replaced_only_when_that_is_said(first_da
     assert first_day("get", "payment.value", "--reveal", "--reason", "test").out == f"{CANARY}-2"
     assert _state(first_day, "--yes", "--replace") == {"smtp": "there", "payment": "replaces"}
     assert first_day("get", "payment.value", "--reveal", "--reason", "test").out == f"{CANARY}-3"
+
+
+def _typed(keyturn: Keyturn, line: str) -> tuple[int, bytes]:
+    """The exit status on a terminal where somebody types that line, and what stood on it."""
+    ours, theirs = pty.openpty()
+    os.write(ours, line.encode())
+    seen = b""
+    with subprocess.Popen(
+        keyturn.command("import", ".env.production"),
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=keyturn.folder,
+        env=keyturn.environment(),
+    ) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+            while part := os.read(ours, 4096):
+                seen += part
+    os.close(ours)
+    return process.returncode, seen
+
+
+def test_on_a_terminal_the_plan_is_shown_before_the_question(first_day: Keyturn) -> None:
+    """Another word than the service's name writes nothing."""
+    status, seen = _typed(first_day, "elsewhere\n")
+    assert status == 2
+    assert seen.index(b"SMTP_PASSWORD -> smtp.password") < seen.index(b"Type the service's name")
+    assert CANARY.encode() not in seen
+    assert _state(first_day, "--plan") == {"smtp": "new", "payment": "new"}
+    assert _typed(first_day, "clo\n")[0] == 0
+    assert _state(first_day, "--plan") == {"smtp": "there", "payment": "there"}
+
+
+def test_what_is_in_the_way_stops_all_of_it(first_day: Keyturn) -> None:
+    """One placeholder: exit 5, the plan and the reason are shown, and no secret is written."""
+    env = first_day.folder / ".env.production"
+    env.write_text(env.read_text().replace(f"{CANARY}-2", "your-stripe-key"))
+    said = first_day("import", ".env.production", "--yes")
+    assert said.status == 5
+    assert "import-placeholder" in said.out
+    assert "one thing stands in the way" in said.err
+    assert _state(first_day, "--plan") == {"smtp": "new"}
+    assert _state(first_day, "--yes", "--map", "STRIPE_API_KEY=ignore") == {"smtp": "new"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere",), "is not there"),
+        ((".env.production", "--map", "NOBODY=ignore"), "which no source has"),
+        (("empty.env",), "nothing in these sources"),
+    ],
+)
+def test_a_call_that_can_lead_to_nothing_is_an_error(words: tuple[str, ...], said: str, first_day: Keyturn) -> None:
+    """A source that is not there, a name that no source has, no name that the manifest knows."""
+    (first_day.folder / "empty.env").write_text("DEBUG=false\n")
+    ended = first_day("import", *words)
+    assert ended.status in {2, 3}
+    assert said in ended.err
 
 
 def test_production_asks_for_the_name_of_the_service(first_day: Keyturn) -> None:

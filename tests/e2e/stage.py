@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = Path(keyturn.__file__).resolve().parent
 PACE = Pace(overlap="0s", max_stale="300ms", connect_timeout="1s")
 SECONDS = 90.0
+REFUSED = 5
+"""Exit status: by policy."""
 LOUD = {
     "log_statement": "all",
     "log_min_messages": "debug5",
@@ -313,7 +316,7 @@ def replacements(stage: Stage) -> dict[str, str]:
 
 
 def bring_admin(stage: Stage) -> None:
-    """Change the admin's password at the target, as a person would, and tell Keyturn by `set`."""
+    """Change the admin's password at the target, as a person would, and tell Keyturn by `import` and by `set`."""
     name, password = f"{stage.installation.dbname}_admin", canary()
     role, check = sql.Identifier(name), sql.Literal(verifier(Bundle({"password": password})["password"]))
     server = stage.hosts.primary
@@ -324,12 +327,25 @@ def bring_admin(stage: Stage) -> None:
         sql.SQL("GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO {}").format(role),
         dbname=stage.installation.dbname,
     )
+    import_admin(stage, name, password)
     path = stage.folder / "name"
     path.write_text(name)
     words = ("set", ADMIN_NAME, f"username=@{path}", "password=-", "--json")
     assert stage.keyturn(*words, stdin=password.encode()) == 0, stage.said("set")
     stage.learn(ADMIN_NAME)
     assert password in stage.values.values()
+
+
+def import_admin(stage: Stage, name: str, password: str) -> None:
+    """The same out of secret files that are a person's own: planned, refused for lack of a word, and taken in."""
+    path = stage.folder.parent / f"{stage.folder.name}.secrets"
+    path.mkdir(mode=0o700)
+    for part, text in (("username", name), ("password", password)):
+        (path / f"postgres_admin_{part}").write_text(text)
+    assert stage.keyturn("import", str(path), "--plan") == 0, stage.said("import")
+    assert stage.keyturn("import", str(path), "--json") == REFUSED, stage.said("import")
+    assert stage.keyturn("import", str(path), "--replace") == 0, stage.said("import")
+    shutil.rmtree(path)
 
 
 SERVED = ("bundle", "web", "worker", "nightly")

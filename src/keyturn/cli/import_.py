@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,20 +11,19 @@ from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.import_sources import Read, exposed, read
 from keyturn.cli.opening import opened
-from keyturn.core.errors import KeyturnError, Refused, UsageError
+from keyturn.cli.placing import HOW, landed_line, placed
+from keyturn.core.errors import Refused, UsageError
 from keyturn.core.finding import Finding, Severity
-from keyturn.core.kinds import find
+from keyturn.core.kinds import rotates
 from keyturn.importing.drafting import draft
 from keyturn.importing.leads import Leads, leads_of
 from keyturn.importing.leaving import PlainFile, plain_files
 from keyturn.importing.plan import Draft, Ready, Row
 from keyturn.rotation.bringing import Batch, Brought, Landed, Standing, bring, look
-from keyturn.rotation.intake import Place
 from keyturn.system.files import make_directory
 from keyturn.wiring import Assembly
 
 PRODUCTION = "production"
-HOW = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +112,9 @@ def _plan(assembly: Assembly, leads: Leads, found: Read, *, replace: bool) -> _P
 
 
 def _brought(assembly: Assembly, ready: Ready, *, replace: bool) -> Brought:
-    name, table = ready.secret, assembly.manifest.secret(ready.secret)
-    slot = assembly.rotator(name).slot_of(ready.bundle) if _built(table.kind) else ""
-    copies, publish = assembly.copies(name), partial(assembly.published, name)
-    place = Place(name, assembly.store(name), assembly.store_name(name), slot, copies, publish)
-    return Brought(place, ready.bundle, HOW, ready.sources, replaces=replace and table.kind == "manual")
-
-
-def _built(kind: str) -> bool:
-    """Whether this version has a rotator of that kind."""
-    line = find("rotators", kind)
-    return line is not None and line.adapter is not None
+    manual = assembly.manifest.secret(ready.secret).kind == "manual"
+    place = placed(assembly, ready.secret, ready.bundle)
+    return Brought(place, ready.bundle, HOW, ready.sources, replaces=replace and manual)
 
 
 def _other_content(assembly: Assembly, name: str) -> str:
@@ -156,31 +146,21 @@ def _confirm(assembly: Assembly, plan: _Plan, *, yes: bool) -> None:
 
 
 def _answer(assembly: Assembly, plan: _Plan, batch: Batch, findings: tuple[Finding, ...]) -> Answer:
-    lines = [_landed(one) for one in batch.landed]
+    lines = [landed_line(one) for one in batch.landed]
     notes = [_next(assembly, one.name) for one in batch.landed]
     files = plain_files(_plain_rows(plan), {one.name for one in batch.landed}, plan.read.naming)
     lines += [_may_go(one) for one in files]
     if batch.left:
         notes.append(f"still to be written: {', '.join(batch.left)}; the same command again goes on")
     data = _data(assembly, plan, batch)
-    return Answer(data, tuple(lines), notes=tuple(filter(None, notes)), findings=findings, error=_error(batch))
-
-
-def _error(batch: Batch) -> KeyturnError | None:
-    return batch.error
-
-
-def _landed(one: Landed) -> str:
-    if one.there:
-        return f"{one.name}: version {one.version} is there already"
-    return f"{one.name}: version {one.version} is current" + (f", before it {one.was}" if one.was else "")
+    return Answer(data, tuple(lines), notes=tuple(filter(None, notes)), findings=findings, error=batch.error)
 
 
 def _next(assembly: Assembly, name: str) -> str:
     kind = assembly.manifest.secret(name).kind
     if kind == "manual":
         return ""
-    if not _built(kind):
+    if not rotates(kind):
         return f"{name}: it can be read; rotating kind {kind!r} is not available in this version"
     return f"{name}: if the target is in use, keyturn adopt {name} is next; keyturn doctor looks whether it takes this"
 
@@ -248,7 +228,7 @@ def _secret(assembly: Assembly, plan: _Plan, one: Ready, landed: Landed | None) 
         "state": standing.state if standing else "refused",
         "fields": sorted(one.bundle),
         "filled": list(one.filled),
-        "rotatable": _built(kind),
+        "rotatable": rotates(kind),
         "version": landed.version if landed else (standing.current if standing and standing.there else None),
         "was": landed.was if landed else None,
     }

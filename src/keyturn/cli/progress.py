@@ -15,6 +15,7 @@ from keyturn.cli.answer import write_json
 from keyturn.core.duration import format_duration
 from keyturn.journal.record import Record
 from keyturn.rotation import events
+from keyturn.rotation.brought import Brought
 from keyturn.rotation.events import Fact, decode
 from keyturn.rotation.labels import label
 from keyturn.rotation.log import Picture, Watching
@@ -33,7 +34,7 @@ class Steps:
     def take(self, record: Record) -> str | None:
         """A line about what this record says, None when it says nothing to people."""
         fact = decode(record.kind, record.data)
-        return None if fact is None or isinstance(fact, events.Brought) else self._line(fact)
+        return None if fact is None or isinstance(fact, Brought) else self._line(fact)
 
     def _line(self, fact: Fact) -> str | None:
         line: str | None = None

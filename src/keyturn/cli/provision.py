@@ -99,7 +99,8 @@ def _one(assembly: Assembly, name: str) -> Answer:
 
 
 def _mint(assembly: Assembly, name: str) -> Answer:
-    place = Place(name, assembly.store(name), assembly.store_name(name))
+    copies, publish = assembly.copies(name), partial(assembly.published, name)
+    place = Place(name, assembly.store(name), assembly.store_name(name), copies=copies, publish=publish)
     locks = assembly.state.locks
     make_directory(locks)
     landed = make_first(assembly.journal, assembly.escrow, place, partial(assembly.minted, name), locks)

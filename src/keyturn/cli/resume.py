@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
+from keyturn.cli.placing import finish
 from keyturn.cli.rotating import run, running, told
 from keyturn.core.errors import NotAvailable, Refused, UsageError
 from keyturn.core.kinds import rotates
@@ -24,7 +25,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     as_json: JsonOrEvents = False,
     as_events: Events = False,
 ) -> None:
-    """Go on with an open rotation, whatever stopped it.
+    """Go on with an open rotation, or an import, whatever stopped it.
 
     Everything is looked at again first. `keyturn resume system --reason TEXT` says that the clock
     of this host is right although it jumped: what is due may be begun again. After a restore, or
@@ -41,6 +42,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
             if accept_gap and not _rotatable(assembly, name):
                 return Answer(None, looked)
             assembly.manifest.secret(name)
+            if not looked and (finished := finish(assembly, name)) is not None:
+                return finished
             answer = told(run(assembly, name, assembly.engine(name), resume=True))
             return Answer(answer.data, (*looked, *answer.lines), notes=answer.notes, error=answer.error)
 

@@ -58,7 +58,9 @@ def command(
         with opened(context) as assembly:
             table = assembly.manifest.secret(name)
             if rotates(table.kind):
-                remedy = f"keyturn rotate {name}, or for the first version keyturn provision {name}"
+                remedy = (
+                    f"keyturn rotate {name}; for the first version keyturn provision {name}, or keyturn import FILE"
+                )
                 raise Refused(f"{name} is rotated by Keyturn, nobody sets it", remedy)
             chosen = sources(tuple(fields or ()), table.brought, tuple(table.follows))
             assembly.store(name)  # a store that cannot be opened is said before anybody types a value

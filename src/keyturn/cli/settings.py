@@ -1,7 +1,7 @@
 """What the environment says: the one place where the command reads KEYTURN_* names.
 
 Each name has a twin with `_FILE` at its end, which names a file that holds the value. Both set is
-an error. `KEYTURN_VAULT_KEY_FILE` is a path by itself, has no twin, and is read by `keyturn.wiring`.
+an error. `KEYTURN_VAULT_KEY_FILE` is a path by itself, has no twin, and is read by `keyturn.manifest.state`.
 """
 
 import os

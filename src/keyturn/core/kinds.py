@@ -9,8 +9,10 @@ A secret of a kind without a rotator is kept and served all the same: a person b
 of it. `complete` makes the rest of a bundle from the fields that a person brought.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from typing import Any, Literal
 
 Room = Literal["stores", "rotators", "consumers"]
 
@@ -69,6 +71,13 @@ KINDS: tuple[Kind, ...] = (
 def find(room: Room, name: str) -> Kind | None:
     """The line of that kind, None when there is no such kind."""
     return next((kind for kind in KINDS if kind.room == room and kind.name == name), None)
+
+
+def function(place: str) -> Callable[..., Any]:
+    """The function that a line names, `module:function`; the module is imported now."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
 
 
 def rotates(kind: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from keyturn.core.errors import UsageError
 from keyturn.core.finding import Finding, Severity
-from keyturn.core.secret import SecretValue
+from keyturn.core.secret import SecretValue, check_text
 from keyturn.importing.bundling import PUBLIC, Piece, Pieces, bundled
 from keyturn.importing.judging import is_placeholder, length_class, looks_secret, named_secret
 from keyturn.importing.leads import Lead, Leads, canonical
@@ -128,11 +128,14 @@ class _Drafting:
     def done(self, now: datetime) -> Draft:
         """The plan."""
         ready: list[Ready] = []
+        refused = {lead.secret for item in self._items if item.what == "refused" for lead in item.leads or ()}
         for name, pieces in self._pieces.items():
             made, findings = bundled(name, self._secrets[name], pieces, now)
-            self._findings += findings
-            if made is not None:
+            if name in refused:  # what is missing may be in what was refused
+                findings = [one for one in findings if one.reason != "import-incomplete"]
+            elif made is not None:
                 ready.append(made)
+            self._findings += findings
         stopped = self._pieces.keys() - {one.secret for one in ready}
         for item in self._items:
             if any(to.partition(".")[0] in stopped for to in item.to):
@@ -161,6 +164,8 @@ class _Drafting:
             return
         try:
             parted = part(lead.template, entry.value)
+            for value in parted.parts.values():
+                check_text(value.reveal())  # a percent-code may stand for what no target takes
         except UsageError as error:
             if is_placeholder(entry.value):
                 self._placeholder(item)
@@ -171,11 +176,14 @@ class _Drafting:
         for doubt in parted.doubts:
             remedy = f"readers will get what publish of {lead.secret} in the manifest says"
             self._findings.append(Finding("import-doubt", _subject(entry), Severity.WARNING, doubt, remedy))
+        same = []
         for name, value in parted.parts.items():
             if name in table.bundle:
                 self._field(item, lead.secret, name, value)
-            else:
-                self._place(item, lead.secret, name, value)
+            elif self._place(item, lead.secret, name, value):
+                same.append(name)
+        if same:
+            item.notes.append(f"{', '.join(same)} as in the manifest")
 
     def _field(self, item: _Item, secret: str, name: str, value: SecretValue) -> None:
         pieces = self._pieces.setdefault(secret, {})
@@ -186,20 +194,18 @@ class _Drafting:
         if is_placeholder(value):
             self._placeholder(item)
 
-    def _place(self, item: _Item, secret: str, name: str, value: SecretValue) -> None:
-        """What is no secret: where the target is. It must be the one that the manifest declares."""
+    def _place(self, item: _Item, secret: str, name: str, value: SecretValue) -> bool:
+        """Whether the target is where the manifest says; what the manifest does not say is no difference."""
         declared = self._secrets[secret].whereabouts.get(name)
-        if declared is None:
-            return
-        if _same_place(declared, value):
-            item.notes.append(f"{name} is as the manifest has it")
-            return
+        if declared is None or _same_place(declared, value):
+            return declared is not None
         said = f"its {name} is not that of {secret} in the manifest"
         remedy = f"mend target of {secret}, or --map {item.entry.key}=ignore"
         if is_placeholder(value) and not item.to:
             self._findings.append(Finding("import-doubt", _subject(item.entry), Severity.WARNING, said, remedy))
-            return
-        self._stop(item, "import-differs", said, remedy)
+        else:
+            self._stop(item, "import-differs", said, remedy)
+        return False
 
     def _placeholder(self, item: _Item) -> None:
         if any(one.reason == "import-placeholder" and one.subject == _subject(item.entry) for one in self._findings):

@@ -12,11 +12,11 @@ _GIVEN_OUT = frozenset(
     {
         "changeme", "change-me", "change_me", "password", "passwd", "pass", "secret", "user", "username", "admin123",
         "todo", "tbd", "fixme", "none", "null", "xxx", "example", "placeholder", "replace-me", "replaceme", "dummy",
-        "secure-username", "postgres", "letmein", "123456", "12345678", "qwerty",
+        "secure-username", "letmein", "123456", "12345678", "qwerty",
     }
 )  # fmt: skip
 _OPENS = re.compile(
-    r"(?:your|my|the|some|change|replace|insert|enter|put|paste|sample|dummy|placeholder|example)[-_ ].*", re.IGNORECASE
+    r"(?:your|change|replace|insert|enter|paste|sample|dummy|placeholder|example)[-_ ].*", re.IGNORECASE
 )
 _BRACKETS = re.compile(r"<[^<>]*>|\$\{[^{}]*\}|\{\{.*\}\}|\[[A-Za-z _-]+\]|%[A-Z_]+%|[xX*.]{3,}|.*\.\.\.")
 _WORDS = re.compile(r"(?:[a-z]{2,}|[0-9]{1,3})\+?(?:[-_ ](?:[a-z]{2,}|[0-9]{1,3})\+?){1,6}")

@@ -171,10 +171,12 @@ def _mapped(manifest: Manifest, word: str) -> tuple[str, Lead | None]:
     for owner, table in manifest.secrets.items():
         if not dot and target in table.publish:
             return key, Lead(owner, table.publish[target].text)
-    table = manifest.secret(secret)
+    if secret not in manifest.secrets:  # what was typed is not repeated: it may be a value
+        raise UsageError(f"--map {key} leads to no secret that the manifest has", "keyturn list")
+    table = manifest.secrets[secret]
     if dot:
         if field not in table.bundle:
-            raise UsageError(f"{secret} has no field {field!r:.80}", f"it has {', '.join(table.bundle)}")
+            raise UsageError(f"--map {key}: {secret} has no such field", f"it has {', '.join(table.bundle)}")
         return key, _field(secret, field)
     if len(table.bundle) > 1:
         raise UsageError(f"{secret} has several fields", f"--map {key}={secret}.{table.bundle[0]}, for instance")

@@ -28,7 +28,6 @@ JWT_BITS = 3072
 
 _SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 _PUBLIC_PEM = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-_COORDINATE = {"P-256": 32}
 
 
 def identity_of(value: SecretValue) -> bytes | None:
@@ -101,8 +100,7 @@ def _signing(private: PrivateKeyTypes | None, algorithm: str) -> Signing:
         raise UsageError(
             f"it is no key for {algorithm}", "is this the right key, or the right algorithm in the manifest?"
         )
-    thumb = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
-    kid = _text(hashlib.sha256(thumb).digest())
+    kid = _thumbprint(members)
     jwk = {**members, "kid": kid, "use": "sig", "alg": algorithm}
     small = isinstance(public, rsa.RSAPublicKey) and public.key_size < JWT_BITS
     return Signing(
@@ -111,6 +109,16 @@ def _signing(private: PrivateKeyTypes | None, algorithm: str) -> Signing:
         json.dumps({"keys": [jwk]}, sort_keys=True, separators=(",", ":")),
         (f"an RSA key of fewer than {JWT_BITS} bits",) if small else (),
     )
+
+
+def thumbprint(public: PublicKeyTypes, algorithm: str) -> str:
+    """The id of a public key (RFC 7638); empty where it is none of that algorithm."""
+    members = _jwk(public, algorithm)
+    return _thumbprint(members) if members else ""
+
+
+def _thumbprint(members: Mapping[str, str]) -> str:
+    return _text(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
 def _jwk(public: PublicKeyTypes, algorithm: str) -> Mapping[str, str] | None:

@@ -169,6 +169,16 @@ def _check_copies(place: Place) -> None:
             )
 
 
+def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
+    """What was sealed of this secret and is not known to be current; None where nothing is. Bring it, and it goes on.
+
+    Raises:
+        AdapterError: journal or escrow could not be asked.
+    """
+    attempt = _open_attempt(journal.read(name))
+    return escrow.unseal(attempt) if attempt else None
+
+
 def _holds(one: Brought, current: str) -> bool:
     """Whether the current version has this content; what nobody can read has not."""
     try:
@@ -221,7 +231,7 @@ def _announced(journal: Journal, standing: Standing) -> _Sending:
 
 def _sealed(escrow: Escrow, sending: Sequence[_Sending]) -> dict[str, _Sending]:
     """All of them, once every one is in escrow."""
-    kept = escrow.seal_all({one.attempt: one.bundle for one in sending})
+    kept = escrow.seal_all({one.attempt: one.bundle for one in sending}) if sending else {}
     return {one.standing.one.place.name: _Sending(one.standing, one.attempt, kept[one.attempt]) for one in sending}
 
 

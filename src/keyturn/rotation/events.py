@@ -12,6 +12,7 @@ from typing import Any, ClassVar, get_args
 from keyturn.core.errors import Corrupt
 from keyturn.core.rotator import Overlap, Shape
 from keyturn.journal.record import Event
+from keyturn.rotation.brought import Brought, brought
 from keyturn.rotation.shapes import built
 
 
@@ -329,16 +330,6 @@ class Excused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """A version that a person brought is current, and it is the credential of that slot. No rotation writes this."""
-
-    KIND: ClassVar[str] = "version.promoted"
-    attempt: str
-    version: str
-    slot: str
-
-
 Fact = (
     Planned | Claimed | Intended | Done | Failed | OutcomeUnknown | Staged | Promoted | StoreSeen | Retired
     | Probed | Sent | Observed | Rejected | DisuseObserved | Held | Drifted | Outlived | Reverted | Aborted
@@ -359,13 +350,11 @@ def decode(kind: str, data: Mapping[str, Any]) -> Fact | Brought | None:
     Raises:
         Corrupt: the record lacks what its kind must have.
     """
-    shape: type[Fact | Brought] | None = _BY_KIND.get(kind)
+    shape = _BY_KIND.get(kind)
     if shape is None or (shape is Outlived and data.get("what") != "outlived"):
         return None
     if data.get("rotation") == "":  # a version that a person brought
-        if shape is not Promoted or not data.get("slot"):
-            return None
-        shape = Brought
+        return brought(kind, data)
     try:
         return built(shape, data)
     except (TypeError, ValueError, AttributeError):

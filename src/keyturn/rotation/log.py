@@ -8,9 +8,9 @@ from keyturn.core.consumer import Instance
 from keyturn.core.errors import Conflict, Unsupported
 from keyturn.core.rotator import Session
 from keyturn.journal.record import AcceptsGap, Event, Journal, Record
+from keyturn.rotation.brought import Brought
 from keyturn.rotation.events import (
     Aborted,
-    Brought,
     Closed,
     Done,
     Excused,

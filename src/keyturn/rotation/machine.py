@@ -44,9 +44,9 @@ from types import MappingProxyType
 
 from keyturn.core.errors import Conflict, Corrupt
 from keyturn.core.rotator import Answer
+from keyturn.rotation.brought import Brought
 from keyturn.rotation.events import (
     Aborted,
-    Brought,
     Claimed,
     Closed,
     Direction,

@@ -9,6 +9,11 @@ from keyturn.core.derived import Derived
 from keyturn.core.rotator import Rotator
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Escrow, Store
+from keyturn.manifest.consumer import ConsumerTable
+from keyturn.manifest.secret import SecretTable
+
+DEADLINE = 600.0
+"""Seconds after which a settle that still waits is a finding, unless the manifest says otherwise."""
 
 LOOKS = (1.0, 5.0, 30.0, 120.0)
 """Seconds after a promote at which a store without compare-and-swap is looked at again."""
@@ -62,3 +67,20 @@ def minimum_overlap(declared: float, staleness: Iterable[float], longest_run: It
     of 1,935 log-ins failed, with it none of 6,768 (measured on PostgreSQL 15).
     """
     return max(max((declared, *staleness)) + connect + CLOCK_ERROR, *longest_run, 0.0)
+
+
+def demanded(
+    table: SecretTable, users: Mapping[str, ConsumerTable], *, claim: float, looks: tuple[float, ...]
+) -> Policy:
+    """What the manifest demands of the rotations of this secret, with those who use it."""
+    stale = [user.max_stale if user.reports else user.max_stale_on_outage or user.max_stale for user in users.values()]
+    runs = [user.longest_run or 0.0 for user in users.values()]
+    connect = getattr(getattr(table, "target", None), "connect_timeout", 0.0)
+    return Policy(
+        window=minimum_overlap(table.rotate.overlap, stale, runs, connect),
+        deadline=table.rotate.deadline or DEADLINE,
+        claim=claim,
+        looks=looks,
+        on_reject=table.on_reject,
+        proof={name: user.proof for name, user in users.items()},
+    )

@@ -81,7 +81,11 @@ def _copies(parts: Parts, log: Log, effects: Effects, current: Stored) -> tuple[
             foreign[copy.view] = shown
             continue
         _announce(log, "store", f"copy:{copy.view}")
-        copies.write(parts.store, copy, current.version, effects.bundle(current), parts.publish)
+        try:
+            copies.write(parts.store, copy, current.version, effects.bundle(current), parts.publish)
+        except Conflict:  # a deleted entry may hold the name: the others are looked at all the same
+            foreign[copy.view] = shown
+            continue
         lines.append(f"{copy} showed {shown or 'nothing'}, now it shows {current.version}")
     return foreign, lines
 

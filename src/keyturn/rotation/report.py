@@ -13,8 +13,8 @@ from keyturn.core.clock import parse_rfc3339
 from keyturn.core.consumer import Grade
 from keyturn.journal.record import Record
 from keyturn.rotation import events
+from keyturn.rotation.brought import Brought
 from keyturn.rotation.events import (
-    Brought,
     ConsumerRule,
     Direction,
     DisuseObserved,

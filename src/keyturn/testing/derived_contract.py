@@ -129,7 +129,7 @@ def _tells_views_apart(case: Case) -> None:
         _hold(shown not in {None, "v1"}, "the copy of another view or secret is somebody else's")
         _refused(
             Conflict,
-            lambda other=other: case.store.derive(other, "v1", case.contents[0], MARKS[0]),  # type: ignore[misc]
+            lambda other=other: case.store.derive(other, "v1", case.contents[0], MARKS[0]),  # type: ignore[misc] # a default in a lambda has no type
             "and is not written over",
         )
 

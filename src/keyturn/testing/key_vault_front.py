@@ -191,10 +191,14 @@ class _Exchange(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         fits = length <= MAX_BODY_BYTES
-        self._asked = Incoming(self.command, self.path, self.headers, self.rfile.read(length) if fits else b"")
+        content = self.rfile.read(length) if fits else b""
+        self._asked = Incoming(self.command, self.path, self.headers, content)
         if not fits:
             self.close_connection = True
             return self._reply(Outgoing(413))
+        if len(content) < length:  # its client was killed while it sent: that is no request
+            self.close_connection = True
+            return None
         planned = self._front.fault_of(self._asked)
         if planned is None:
             return self._reply(self._front.answer(self._asked))

@@ -180,6 +180,20 @@ class MemoryStore:
         rows[rows.index(version)] = replace(version, state=state)
 
 
+class DirectMemoryStore(MemoryStore):
+    """The same, and it takes a content whole (`keyturn.core.store.Direct`)."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        """Make `bundle` current at once. Raises Conflict, Disabled, InvalidName, TooLarge."""
+        with self._call("put"):
+            known, former = self._attempted(name, attempt), self._current(name)
+            expected = known is not None and known == former
+            if not expected and (former.id if former else None) != expect_current:
+                raise Conflict(f"{name!r} has another current version than the one that was expected")
+            self.stage(name, bundle, attempt)
+            return self.promote(name, attempt, expect_current)
+
+
 class MemoryEscrow:
     """A double of `Escrow` for tests: nothing is kept."""
 

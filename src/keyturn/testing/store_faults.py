@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 from keyturn.core.errors import AdapterError, Denied, OutcomeUnknown, Throttled, Unavailable
 from keyturn.core.secret import Bundle
-from keyturn.core.store import Store
+from keyturn.core.store import Direct, Store
 from keyturn.core.version import VersionState
 from keyturn.testing.store_contract import ContractBroken
 
@@ -101,10 +101,6 @@ class _Scene:
     versions: Mapping[str, str]
     bundles: Mapping[str, Bundle] = field(repr=False)
 
-    def attempt(self, version: str | None) -> str:
-        """The attempt of a version, as far as the scene knows it."""
-        return next((attempt for attempt, known in self.versions.items() if known == version), str(version))
-
 
 class _Method(NamedTuple):
     call: Callable[[Store, _Scene], object]
@@ -132,6 +128,16 @@ def _promoted(store: Store, scene: _Scene, result: object) -> bool:
 
 def _versions_told(_: Store, scene: _Scene, result: object) -> bool:
     return isinstance(result, tuple) and [row.id for row in result] == list(scene.versions.values())
+
+
+def _put(store: Store, scene: _Scene) -> object:
+    _hold(isinstance(store, Direct), "a store that takes a content whole has put")
+    assert isinstance(store, Direct)
+    return store.put(scene.name, scene.bundles["new"], "new", scene.versions["current"])
+
+
+def _put_down(store: Store, scene: _Scene, result: object) -> bool:
+    return store.current(scene.name) == result and store.read(scene.name, str(result)) == scene.bundles["new"]
 
 
 _METHODS: Mapping[str, _Method] = {
@@ -164,14 +170,19 @@ _METHODS: Mapping[str, _Method] = {
         lambda _store, _scene, result: isinstance(result, bool),
         ("previous", "current"),
     ),
+    "put": _Method(_put, True, _put_down, ("current", "pending")),
 }
-CASES = tuple(
+_DIRECT = frozenset({"put"})
+_ALL = tuple(
     (name, fault)
     for name, method in _METHODS.items()
     for fault in StoreFault
     if fault not in (_SAME_FOR_WRITES if method.writes else _SAME_FOR_READS)
 )
+CASES = tuple(case for case in _ALL if case[0] not in _DIRECT)
 """Every method with every fault that can make a difference to it."""
+DIRECT_CASES = tuple(case for case in _ALL if case[0] in _DIRECT)
+"""The same for what only some stores offer (`keyturn.core.store.Direct`)."""
 
 
 def named(given: object) -> str:
@@ -227,8 +238,10 @@ def _scene(store: Store, name: str, attempts: tuple[str, ...]) -> _Scene:
 
 def _standing(store: Store, scene: _Scene) -> Standing:
     """What the store says of a name: the state of each attempt, and whose version is current."""
-    rows = tuple((version.attempt, version.state) for version in store.versions(scene.name))
-    return rows, scene.attempt(store.current(scene.name))
+    versions = store.versions(scene.name)
+    current = store.current(scene.name)
+    attempts = {version.id: version.attempt for version in versions}
+    return tuple((version.attempt, version.state) for version in versions), attempts.get(str(current), str(current))
 
 
 class _Outcome(NamedTuple):

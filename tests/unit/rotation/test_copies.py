@@ -8,7 +8,16 @@ import pytest
 
 from keyturn.core.compose import compose
 from keyturn.core.derived import Derived, Form
-from keyturn.core.errors import AdapterError, Incomplete, OutcomeUnknown, Refused, Unavailable, Unsupported, UsageError
+from keyturn.core.errors import (
+    AdapterError,
+    Conflict,
+    Incomplete,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+    Unsupported,
+    UsageError,
+)
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction, StoreSeen
@@ -142,7 +151,7 @@ def test_a_kill_anywhere_leaves_copies_that_the_next_pass_completes(world: World
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("error", [Unavailable("away"), OutcomeUnknown("no answer")], ids=["away", "no answer"])
-def test_a_failed_copy_is_written_again(world: World, error: AdapterError, after: bool) -> None:  # noqa: FBT001
+def test_a_failed_copy_is_written_again(world: World, error: AdapterError, after: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Whether it had happened or not, it is there once at the end."""
     world.once("copy:postgres-password", lambda: world.store.fail("derive", error, after=after))
     assert world.bench.rotate().status == "closed"
@@ -260,6 +269,15 @@ def test_reconcile_reports_what_is_not_ours(world: World) -> None:
     agreement = world.bench.engine().reconcile(target=False)
     assert dict(agreement.copies) == {URL.view: foreign}
     assert world.store.shows(URL) == foreign
+
+
+def test_a_copy_that_cannot_be_put_right_is_reported(world: World) -> None:
+    """A deleted entry that holds the name keeps nobody from looking at the rest."""
+    world.store.written.pop(_key(URL))
+    world.store.fail("derive", Conflict("a deleted secret still holds the name"))
+    agreement = world.bench.engine().reconcile()
+    assert dict(agreement.copies) == {URL.view: None}
+    assert agreement.probe is not None
 
 
 def test_the_plan_names_each_copy(world: World) -> None:

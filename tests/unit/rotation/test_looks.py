@@ -60,7 +60,7 @@ def test_the_settle_does_not_end_before_the_last_look() -> None:
 @pytest.mark.parametrize(
     ("turned", "point", "wanted"), [(False, "promote", "v1"), (True, "demote", "v0")], ids=["forward", "back"]
 )
-def test_a_late_write_of_ours_is_promoted_over(turned: bool, point: str, wanted: str) -> None:  # noqa: FBT001
+def test_a_late_write_of_ours_is_promoted_over(turned: bool, point: str, wanted: str) -> None:  # noqa: FBT001 - a parameter of the test
     """Another version of ours is expected by the next promote, and everything after it is done again."""
     play = Play(LOOKED).to("looks")
     play = (play.turn(Direction.REVERT).to("looks") if turned else play).on(wanted)

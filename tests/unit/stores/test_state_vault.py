@@ -43,6 +43,26 @@ def test_the_escrow_keeps_the_first_candidate(make: Callable[[Place], Escrow], p
     assert escrow.seal("a", bundle("4"))["value"] == SecretValue("4")
 
 
+@pytest.mark.parametrize("make", [_local, _memory], ids=["local", "memory"])
+def test_the_escrow_keeps_several_at_once(make: Callable[[Place], Escrow], place: Place) -> None:
+    """Those that are new, and of the others the first candidate; nothing happens when there are none."""
+    escrow, first = make(place), bundle("1")
+    escrow.seal("a", first)
+    kept = escrow.seal_all({"a": bundle("2"), "b": (second := bundle("3"))})
+    assert kept == {"a": first, "b": second}
+    assert (escrow.unseal("a"), escrow.unseal("b")) == (first, second)
+    assert escrow.seal_all({}) == {}
+
+
+def test_the_escrow_keeps_all_or_none(place: Place) -> None:
+    """One that cannot be kept keeps the others out."""
+    large = Bundle({f"field_{n}": "x" * MAX_FIELD_BYTES for n in range(17)})
+    escrow = LocalEscrow(place.open())
+    with pytest.raises(TooLarge):
+        escrow.seal_all({"a": bundle("1"), "b": large})
+    assert escrow.unseal("a") is None
+
+
 def test_the_escrow_refuses_what_it_cannot_keep(place: Place) -> None:
     """An attempt without a name, and a bundle of more than 1 MiB, are refused before anything is written."""
     vault = place.open()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.core.errors import AdapterError, InvalidName
+from keyturn.core.errors import AdapterError, Conflict, InvalidName
 from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow, Store
 from keyturn.core.version import Version
@@ -14,7 +14,8 @@ from keyturn.stores.local import LocalEscrow, LocalVault
 from keyturn.stores.plain import EnvFile, PlainStore, SecretFiles
 from keyturn.stores.plain.directory import OWN
 from keyturn.stores.plain.keeping import Keeping
-from keyturn.testing.memory_store import MemoryEscrow, MemoryStore
+from keyturn.testing.direct_contract import DIRECT_RULES
+from keyturn.testing.memory_store import DirectMemoryStore, MemoryEscrow, MemoryStore
 from keyturn.testing.store_contract import RULES, Connect, ContractBroken, Rule
 
 
@@ -45,6 +46,50 @@ STORES = {"memory": _memory, "local": _vault, "files": _files, "env-file": _env_
 def test_contract(rule: Rule, make: Callable[[Path], Connect], tmp_path: Path) -> None:
     """Each rule of the contract holds for each store."""
     rule(make(tmp_path))
+
+
+@pytest.mark.parametrize("rule", [*RULES, *DIRECT_RULES], ids=lambda rule: rule.__name__)
+def test_contract_of_a_store_that_takes_a_content_whole(rule: Rule) -> None:
+    """The double keeps each rule of every store, and those of putting."""
+    store = DirectMemoryStore()
+    rule(lambda: store)
+
+
+class _PutsBlindly(DirectMemoryStore):
+    """Puts whatever is current."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        return super().put(name, bundle, attempt, self.current(name) or expect_current)
+
+
+class _PutsAside(DirectMemoryStore):
+    """Leaves what it puts pending."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        if self.current(name) not in {None, expect_current}:
+            raise Conflict("another one is current")
+        return self.stage(name, bundle, attempt)
+
+
+class _PutsAnew(DirectMemoryStore):
+    """Takes each call for another attempt."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        anew = attempt and f"{attempt}-{len(self.versions(name))}"
+        return super().put(name, bundle, anew, self.current(name) or expect_current)
+
+
+@pytest.mark.parametrize("broken", [_PutsBlindly, _PutsAside, _PutsAnew])
+def test_the_contract_of_putting_catches_a_broken_store(broken: type[DirectMemoryStore]) -> None:
+    """A store with one seeded bug breaks at least one rule."""
+    caught = 0
+    for rule in DIRECT_RULES:
+        store = broken()
+        try:
+            rule(lambda store=store: store)  # type: ignore[misc] # the default binds this round's store
+        except (ContractBroken, AdapterError):
+            caught += 1
+    assert caught
 
 
 @pytest.mark.parametrize("name", ["A", "a--b", "1a", "-a", "a.b", "a_b", "a" * 64])

@@ -8,9 +8,9 @@ import pytest
 from keyturn.core.errors import AdapterError, Denied, OutcomeUnknown, Throttled, Unavailable
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version, VersionState
-from keyturn.testing.memory_store import MemoryStore
+from keyturn.testing.memory_store import DirectMemoryStore, MemoryStore
 from keyturn.testing.store_contract import ContractBroken
-from keyturn.testing.store_faults import CASES, LASTING, NOTHING_DONE, StoreFault, named, withstands
+from keyturn.testing.store_faults import CASES, DIRECT_CASES, LASTING, NOTHING_DONE, StoreFault, named, withstands
 
 WRITES = frozenset({"stage", "promote", "retire"})
 _Result = TypeVar("_Result")
@@ -87,8 +87,30 @@ class RemoteStore:
 
     def error(self, method: str, fault: StoreFault) -> Exception:
         """What is to be said of it."""
-        kind = NOTHING_DONE.get(fault, OutcomeUnknown if method in WRITES else Unavailable)
+        kind = NOTHING_DONE.get(fault, OutcomeUnknown if method in {*WRITES, "put"} else Unavailable)
         return Throttled("asks for patience", 1.0) if kind is Throttled else kind("did not work")
+
+
+class DirectRemoteStore(RemoteStore):
+    """The same, and it takes a content whole."""
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        """One request."""
+        kept = self.wire.kept
+        assert isinstance(kept, DirectMemoryStore)
+        return self.ask("put", lambda: kept.put(name, bundle, attempt, expect_current))
+
+
+class PutsTwice(DirectRemoteStore):
+    """A put whose answer was lost is sent again as another attempt."""
+
+    puts = 0
+
+    def put(self, name: str, bundle: Bundle, attempt: str, expect_current: str | None) -> str:
+        """The bug of this class."""
+        PutsTwice.puts += 1
+        expected = self.wire.kept.current(name) or expect_current
+        return super().put(name, bundle, f"{attempt}-{PutsTwice.puts}", expected)
 
 
 class FaultyWire:
@@ -96,6 +118,7 @@ class FaultyWire:
 
     def __init__(self, kind: type[RemoteStore] = RemoteStore) -> None:
         self.wire, self.kind = Wire(), kind
+        self.wire.kept = DirectMemoryStore()
 
     def connect(self, *, hasty: bool) -> RemoteStore:
         """Another handle; none of them waits."""
@@ -247,14 +270,21 @@ BROKEN: tuple[tuple[type[RemoteStore], str, StoreFault, str], ...] = (
     (LeavesACopy, "promote", StoreFault.RESET, "promote after a fault ends as without it"),
     (ReadsTheOldOne, "current", StoreFault.RESET, "tells what is true"),
     (ReadsTheOldOne, "current", StoreFault.REFUSED, "no answer while REFUSED lasts"),
+    (PutsTwice, "put", StoreFault.RESET_AFTER, "says the same|ends as without it"),
     (CannotBeBroken, "names", StoreFault.RESET, "names asks the server"),
 )
 
 
-@pytest.mark.parametrize(("method", "fault"), CASES, ids=named)
+@pytest.mark.parametrize(("method", "fault"), [*CASES, *DIRECT_CASES], ids=named)
 def test_a_store_that_is_right(method: str, fault: StoreFault) -> None:
     """What a store has to say of each fault can be said by one that does no more than that."""
-    withstands(FaultyWire(), method, fault)
+    withstands(FaultyWire(DirectRemoteStore), method, fault)
+
+
+def test_a_store_without_put_is_said_to_have_none() -> None:
+    """The rule of what only some stores offer is no rule for the others."""
+    with pytest.raises(ContractBroken, match="has put"):
+        withstands(FaultyWire(), "put", StoreFault.RESET)
 
 
 @pytest.mark.parametrize(

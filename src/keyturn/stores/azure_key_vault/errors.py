@@ -173,7 +173,8 @@ def _conflict(refusal: Refusal, request: Request) -> Conflict:
             f"cannot {request.what}: a deleted {request.form} still holds the name",
             f"az keyvault {request.form} recover --id {gone}, or purge it (its own right; not with purge protection)",
         )
-    return Conflict(f"cannot {request.what}: something else is being done to it", "try again")
+    taken = "" if request.form == "secret" else "; a secret or certificate of that name is in the way, if it stays so"
+    return Conflict(f"cannot {request.what}: something else is being done to it", f"try again{taken}")
 
 
 def _no_token(error: ClientAuthenticationError, request: Request) -> AdapterError:

@@ -72,7 +72,7 @@ class _Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401 - as the parent has it
         return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as its parent has it
         _waiting.until = time.monotonic() + self._seconds
         answer = super().send(request, *args, **kwargs)
         answer.raw = _Limited(answer.raw)

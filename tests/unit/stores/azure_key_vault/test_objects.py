@@ -119,9 +119,9 @@ def test_copies_as_objects_keep_the_contract(
 ) -> None:
     """Each rule of derived copies, for certificates and for keys."""
     if form is Form.CERTIFICATE:
-        case = Case(store, OfCertificates(outside(server, CertificateClient)), SITE, CERTIFICATES)  # type: ignore[arg-type]
+        case = Case(store, OfCertificates(outside(server, CertificateClient)), SITE, CERTIFICATES)  # type: ignore[arg-type] # one protocol over two clients
     else:
-        case = Case(store, OfKeys(outside(server, KeyClient)), SIGNER, KEYS)  # type: ignore[arg-type]
+        case = Case(store, OfKeys(outside(server, KeyClient)), SIGNER, KEYS)  # type: ignore[arg-type] # one protocol over two clients
     RULES[rule](case)
 
 
@@ -194,7 +194,7 @@ BAD = {
     "damaged": LEAVES[0].private_key.decode().replace("M", "N"),
     "encrypted": RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter2")).decode(),
     "a kind that Key Vault has not": pem_of(ed25519.Ed25519PrivateKey.generate()),
-    "a size that Key Vault has not": pem_of(rsa.generate_private_key(65537, 1024)),  # noqa: S505
+    "a size that Key Vault has not": pem_of(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - a weak one is what is shown
     "a damaged certificate": LEAVES[0].chain.decode().replace("M", "N") + LEAVES[0].private_key.decode(),
     "text": "not a key",
 }
@@ -223,7 +223,7 @@ def test_an_import_without_an_answer_is_read_back(  # noqa: PLR0913, PLR0917 - t
     copy: Derived,
     content: SecretValue,
     match: str,
-    after: bool,  # noqa: FBT001
+    after: bool,  # noqa: FBT001 - a parameter of the test
     server: KeyVaultServer,
     store: AzureKeyVault,
 ) -> None:
@@ -254,8 +254,9 @@ def test_a_missing_right_names_its_role(copy: Derived, role: str, server: KeyVau
 def test_a_secret_of_that_name_is_in_the_way(server: KeyVaultServer, store: AzureKeyVault) -> None:
     """Key Vault keeps a certificate's secret under the same name."""
     outsider(server).set_secret("Site-TLS", "typed in by hand")
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict) as caught:
         store.derive(SITE, "v1", CERTIFICATES[0], MARKS[0])
+    assert "of that name is in the way" in caught.value.remedy
 
 
 def test_a_deleted_certificate_blocks_its_name(server: KeyVaultServer, store: AzureKeyVault) -> None:

@@ -250,9 +250,10 @@ def test_behind_a_quote_that_is_not_closed_nothing_is_written(env: Plain) -> Non
     store.stage("database", one("a"), "a1")
     env.path.write_text("OTHER='x\n")
     env.path.chmod(0o600)
-    for act in (lambda: store.stage("mail", one("b"), "b1"), lambda: store.promote("database", "a1", None)):
-        with pytest.raises(Conflict, match="line 1: a quote that is not closed"):
-            act()
+    with pytest.raises(Conflict, match="line 1: a quote that is not closed"):
+        store.stage("mail", one("b"), "b1")
+    with pytest.raises(Conflict, match="line 1: a quote that is not closed"):
+        store.promote("database", "a1", None)
     assert store.names() == ("database",)
     assert store.current("database") is None
     assert env.path.read_text() == "OTHER='x\n"
