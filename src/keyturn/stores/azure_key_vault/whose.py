@@ -11,6 +11,7 @@ from typing import Self
 from keyturn.core.errors import Denied
 from keyturn.stores.azure_key_vault.entries import ENV, Copy, Entry, copy_of
 from keyturn.stores.azure_key_vault.names import owner
+from keyturn.stores.azure_key_vault.vault import KeyVault
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,47 @@ def of_ours(entries: Iterable[Entry], ours: Whose, vault: str) -> tuple[Entry, .
 def marks(copies: Iterable[Copy], ours: Whose) -> bool:
     """Whether one of the copies shows that the vault is ours."""
     return any(Whose.told(copy) == ours for copy in copies)
+
+
+class Pin:
+    """What a store asks before it reads or writes.
+
+    Args:
+        vault: its requests.
+        whose: the service and environment whose vault it must be; None lets every one pass.
+    """
+
+    def __init__(self, vault: KeyVault, whose: Whose | None) -> None:
+        self._vault, self._whose = vault, whose
+        self._shown_ours = whose is None
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """What marks a copy that is written."""
+        return self._whose.tag if self._whose else {}
+
+    def ours(self, *copies: Copy) -> Copy:
+        """The first of them. Raises Denied where one belongs to somebody else."""
+        if self._whose is not None:
+            check_name(copies, self._whose, self._vault.url)
+        return copies[0]
+
+    def all(self) -> tuple[Entry, ...]:
+        """The newest version of every entry, without those of other services. Raises Denied."""
+        entries = self._vault.latest()
+        if self._whose is None:
+            return entries
+        kept = of_ours(entries, self._whose, self._vault.url)
+        self._shown_ours = True
+        return kept
+
+    def check_vault(self, copies: tuple[Copy, ...]) -> None:
+        """Before something is written: nothing in the vault is another environment's. Raises Denied, AdapterError.
+
+        A copy of ours under that name shows it; where there is none, the whole list is looked at, once for each handle.
+        """
+        if not self._shown_ours and not (self._whose and marks(copies, self._whose)):
+            self.all()
 
 
 def _foreign(entry: Entry, found: Whose, ours: Whose, vault: str) -> Denied:

@@ -20,6 +20,7 @@ CALLS: dict[str, Callable[[AzureKeyVault], object]] = {
     "versions": lambda store: store.versions("database"),
     "stage": lambda store: store.stage("database", bundle(), "two"),
     "promote": lambda store: store.promote("database", "one", None),
+    "put": lambda store: store.put("database", bundle(), "two", None),
     "retire": lambda store: store.retire("database", "one"),
     "names": lambda store: store.names(),
     "currents": lambda store: store.currents(),
@@ -95,6 +96,8 @@ def test_nothing_new_is_written_into_a_vault_of_another_environment(server: KeyV
     promoted(_of(server, PRODUCTION), "database", "one", "one")
     with pytest.raises(Denied, match="clo/production"):
         _of(server, STAGING).stage("smtp", bundle(), "two")
+    with pytest.raises(Denied, match="clo/production"):
+        _of(server, STAGING).put("smtp", bundle(), "two", None)
     assert not any("smtp" in path for path in _written(server))
 
 
@@ -120,6 +123,8 @@ def test_copies_from_before_the_tag_are_accepted_and_marked_when_written_again(s
     assert _tags(server, "database")[ENV] == "clo/staging"
     store.stage("database", bundle("three"), "three")
     assert _tags(server, sibling("database"))[ENV] == "clo/staging"
+    store.put("smtp", bundle(), "four", None)
+    assert _tags(server, "smtp")[ENV] == "clo/staging"
 
 
 def test_a_tag_that_was_carried_over_from_another_name_says_nothing(server: KeyVaultServer) -> None:
