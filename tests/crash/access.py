@@ -12,6 +12,8 @@ from typing import Self
 
 SIBLING = "--kt-pending"
 TAGS = frozenset({"kt-op", "kt-for", "kt-seq", "kt-mark"})
+WHOSE = "kt-env"
+"""The tag beside these, where a manifest says whose the vault is."""
 NOTHING_DONE = frozenset({401, 403, 404, 409, 429})
 """By these the vault says that it did nothing: what was sent may be sent again."""
 UNSIGNED = 401
@@ -122,7 +124,7 @@ class Laws:
         if access.method != "PUT" or not access.signed:
             return
         attempt, entry = access.tags.get("kt-op", ""), access.entry
-        if set(access.tags) != TAGS or access.tags.get("kt-for") != self._name or access.enabled is not True:
+        if set(access.tags) - {WHOSE} != TAGS or access.tags.get("kt-for") != self._name or access.enabled is not True:
             yield "a version is written without Keyturn's tags, or switched off"
         if (entry, attempt) in self._unsure:
             yield "it was written again without a look between"
