@@ -114,10 +114,14 @@ class Laws:
             yield "it was answered without a token"
 
     def _asked(self, access: Access) -> Iterator[str]:
-        """Only this secret and its sibling, and never to delete, purge, recover or back up."""
+        """Only this secret and its sibling, and never to delete, purge, recover or back up.
+
+        The list of all secrets has no value. It is asked for before the first write: whose is the vault?
+        """
         if access.method not in {"GET", "PUT", "PATCH"}:
             yield "nothing is ever deleted, purged or recovered"
-        if access.entry not in {self._name, self._sibling}:
+        listed = (access.method, access.path) == ("GET", "/secrets") and not any(self._copies.values())
+        if not listed and access.entry not in {self._name, self._sibling}:
             yield "this is no entry of the rotation"
 
     def _put(self, access: Access) -> Iterator[str]:
