@@ -1,7 +1,7 @@
 """What each store holds, looked at once for all its secrets: one list for each store, and no value."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyturn.checks.protection import ProtectionLook
@@ -51,7 +51,19 @@ def holdings(assembly: Assembly, stocked: Mapping[str, Stock], rows: Rows) -> It
     for name in assembly.manifest.secrets:
         stock = stocked[assembly.manifest.store_of(name)]
         if stock.store is not None:
-            yield _holding(stock, stock.store, name, assembly.store_name(name), rows.get(name, {}))
+            looked = _holding(stock, stock.store, name, assembly.store_name(name), rows.get(name, {}))
+            yield replace(looked, stored=_known(assembly, looked))
+
+
+def _known(assembly: Assembly, looked: Holding) -> str | None:
+    """What the journal calls the version that was found: one that was copied there has another name in the store."""
+    if looked.stored is None or looked.stored == looked.decided:
+        return looked.stored
+    try:
+        names = {own: version for version, own in assembly.own_ids(looked.secret).items()}
+    except KeyturnError:
+        return looked.stored  # the check of the chains says why
+    return names.get(looked.stored, looked.stored)
 
 
 def _holding(stock: Stock, store: Store, name: str, entry: str, row: Mapping[str, Any]) -> Holding:
