@@ -48,6 +48,8 @@ class _Item:
     what: What = "setting"
     to: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    identity: bytes | None = None
+    """The public key that it is, or belongs to."""
 
     def row(self) -> Row:
         entry = self.entry
@@ -59,6 +61,8 @@ class _Item:
 def _led(entries: tuple[Entry, ...], manifest: Manifest, leads: Leads) -> list[_Item]:
     """Every entry with where it leads: by its name, and where that says nothing, by the PEM text that it is."""
     items = [_Item(entry, leads.of(entry.key)) for entry in entries]
+    for item in items:
+        item.identity = identity_of(item.entry.value) if item.entry.pem else None
     tables = manifest.secrets
     of_kind = {kind: [name for name, table in tables.items() if table.kind == kind] for kind in ("tls", "jwt")}
     for item in items:
@@ -76,9 +80,8 @@ def _of_certificate(item: _Item, items: list[_Item]) -> str:
     entry = item.entry
     if entry.pem is not None and entry.pem.kind in _CERTIFICATES:
         return "{ca_bundle}" if is_authority(entry.value) else "{certificate}{chain}"
-    certificates = (one.entry for one in items if one.entry.pem and one.entry.pem.kind in _CERTIFICATES)
-    mine = identity_of(entry.value)
-    belongs = mine is not None and any(identity_of(one.value) == mine for one in certificates)
+    certificates = (one for one in items if one.entry.pem and one.entry.pem.kind in _CERTIFICATES)
+    belongs = item.identity is not None and any(one.identity == item.identity for one in certificates)
     return "{private_key}" if entry.pem is not None and entry.pem.kind == "private-key" and belongs else ""
 
 
@@ -86,11 +89,10 @@ def _of_signing(item: _Item, items: list[_Item]) -> str:
     """One half of a pair of keys of which the other half was found, too."""
     halves = {"private-key": "public-key", "public-key": "private-key"}
     kind = item.entry.pem.kind if item.entry.pem else ""
-    mine = identity_of(item.entry.value)
-    if kind not in halves or mine is None:
+    if kind not in halves or item.identity is None:
         return ""
-    others = (one.entry for one in items if one.entry.pem and one.entry.pem.kind == halves[kind])
-    return f"{{{kind.replace('-', '_')}}}" if any(identity_of(one.value) == mine for one in others) else ""
+    others = (one for one in items if one.entry.pem and one.entry.pem.kind == halves[kind])
+    return f"{{{kind.replace('-', '_')}}}" if any(one.identity == item.identity for one in others) else ""
 
 
 class _Drafting:

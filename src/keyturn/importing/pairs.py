@@ -1,9 +1,5 @@
 """Keys and certificates that belong together, as `cryptography` reads them. Values come in and facts go out."""
 
-import hashlib
-import json
-from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +7,7 @@ from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -22,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from keyturn.core.errors import UsageError
 from keyturn.core.secret import SecretValue
+from keyturn.system.jwk import key_set, members, thumbprint
 
 JWT_BITS = 3072
 """Of an RSA key (OWASP ASVS 11.2.3)."""
@@ -95,51 +92,19 @@ def _signing(private: PrivateKeyTypes | None, algorithm: str) -> Signing:
     if private is None:
         raise UsageError("it is no private key that can be read", "PEM without a passphrase")
     public = private.public_key()
-    members = _jwk(public, algorithm)
-    if members is None:
+    shown = members(public, algorithm)
+    if shown is None:
         raise UsageError(
             f"it is no key for {algorithm}", "is this the right key, or the right algorithm in the manifest?"
         )
-    kid = _thumbprint(members)
-    jwk = {**members, "kid": kid, "use": "sig", "alg": algorithm}
+    kid = thumbprint(shown)
     small = isinstance(public, rsa.RSAPublicKey) and public.key_size < JWT_BITS
     return Signing(
         public.public_bytes(*_PUBLIC_PEM).decode(),
         kid,
-        json.dumps({"keys": [jwk]}, sort_keys=True, separators=(",", ":")),
+        key_set(shown, kid, algorithm),
         (f"an RSA key of fewer than {JWT_BITS} bits",) if small else (),
     )
-
-
-def thumbprint(public: PublicKeyTypes, algorithm: str) -> str:
-    """The id of a public key (RFC 7638); empty where it is none of that algorithm."""
-    members = _jwk(public, algorithm)
-    return _thumbprint(members) if members else ""
-
-
-def _thumbprint(members: Mapping[str, str]) -> str:
-    return _text(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
-
-
-def _jwk(public: PublicKeyTypes, algorithm: str) -> Mapping[str, str] | None:
-    """The members that a thumbprint is made of."""
-    if algorithm == "RS256" and isinstance(public, rsa.RSAPublicKey):
-        numbers = public.public_numbers()
-        return {"e": _number(numbers.e), "kty": "RSA", "n": _number(numbers.n)}
-    if algorithm == "ES256" and isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == "secp256r1":
-        point = public.public_numbers()
-        return {"crv": "P-256", "kty": "EC", "x": _number(point.x, 32), "y": _number(point.y, 32)}
-    if algorithm == "EdDSA" and isinstance(public, ed25519.Ed25519PublicKey):
-        return {"crv": "Ed25519", "kty": "OKP", "x": _text(public.public_bytes_raw())}
-    return None
-
-
-def _number(number: int, length: int = 0) -> str:
-    return _text(number.to_bytes(length or (number.bit_length() + 7) // 8, "big"))
-
-
-def _text(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def certificate_doubts(

@@ -59,16 +59,6 @@ class Parts:
     place: str = ""
 
 
-def minimum_overlap(declared: float, staleness: Iterable[float], longest_run: Iterable[float], connect: float) -> float:
-    """Seconds for which old and new must both work, and for which the old must be seen unused.
-
-    A process may have read the old credential just before the new one was delivered: it can hold it
-    for `staleness`, then take `connect` to log in, and its clock may be off. Without this minimum 25
-    of 1,935 log-ins failed, with it none of 6,768 (measured on PostgreSQL 15).
-    """
-    return max(max((declared, *staleness)) + connect + CLOCK_ERROR, *longest_run, 0.0)
-
-
 def demanded(
     table: SecretTable, users: Mapping[str, ConsumerTable], *, claim: float, looks: tuple[float, ...]
 ) -> Policy:
@@ -84,3 +74,13 @@ def demanded(
         on_reject=table.on_reject,
         proof={name: user.proof for name, user in users.items()},
     )
+
+
+def minimum_overlap(declared: float, staleness: Iterable[float], longest_run: Iterable[float], connect: float) -> float:
+    """Seconds for which old and new must both work, and for which the old must be seen unused.
+
+    A process may have read the old credential just before the new one was delivered: it can hold it
+    for `staleness`, then take `connect` to log in, and its clock may be off. Without this minimum 25
+    of 1,935 log-ins failed, with it none of 6,768 (measured on PostgreSQL 15).
+    """
+    return max(max((declared, *staleness)) + connect + CLOCK_ERROR, *longest_run, 0.0)

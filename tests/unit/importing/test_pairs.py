@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from keyturn.core.errors import UsageError
 from keyturn.core.secret import SecretValue
-from keyturn.importing.pairs import certificate_doubts, identity_of, is_authority, signing, thumbprint
+from keyturn.importing.pairs import certificate_doubts, identity_of, is_authority, signing
+from keyturn.system.jwk import members, thumbprint
 from tests.unit.importing.drafts import NOW, drafted, obstacles, row, warnings
 from tests.values import reads
 
@@ -110,7 +111,7 @@ def test_the_id_is_the_thumbprint_of_rfc_7638() -> None:
     )
     number = int.from_bytes(urlsafe_b64decode(n + "=="), "big")
     key = rsa.RSAPublicNumbers(65537, number).public_key()
-    assert thumbprint(key, "RS256") == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert thumbprint(members(key, "RS256") or {}) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
 def test_another_algorithm_is_refused() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from keyturn.core.errors import Corrupt, Unsupported
 from keyturn.core.secret import Bundle, SecretValue
@@ -63,17 +62,6 @@ class Copy:
     def foreign(self) -> bool:
         """Whether somebody else made the content."""
         return self.seq is None
-
-
-class Held(NamedTuple):
-    """What the vault holds of one name: the copies, and which entry of the name itself is the newest."""
-
-    copies: tuple[Copy, ...]
-    main: frozenset[str]
-
-    def of(self, version: str) -> tuple[Copy, ...]:
-        """The copies of one version."""
-        return tuple(copy for copy in self.copies if copy.version == version)
 
 
 def mark_of(bundle: Bundle) -> str:

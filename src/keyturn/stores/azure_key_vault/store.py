@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 
 from keyturn.core.derived import Derived, Form
-from keyturn.core.errors import AdapterError, Conflict, Corrupt, Disabled, NotFound, OutcomeUnknown, TooLarge
+from keyturn.core.errors import AdapterError, Conflict, Disabled, OutcomeUnknown, TooLarge
 from keyturn.core.protection import Protection
 from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
@@ -21,7 +21,6 @@ from keyturn.stores.azure_key_vault.currents import Currents
 from keyturn.stores.azure_key_vault.entries import (
     VIEW,
     Copy,
-    Held,
     copies_of,
     copy_of,
     mark_of,
@@ -31,6 +30,7 @@ from keyturn.stores.azure_key_vault.entries import (
     tags_of,
     versions_of,
 )
+from keyturn.stores.azure_key_vault.held import Held, not_found
 from keyturn.stores.azure_key_vault.keys import Keys
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, is_name, is_sibling, owner, sibling
 from keyturn.stores.azure_key_vault.protection import protection
@@ -98,7 +98,7 @@ class AzureKeyVault:
             latest = self._latest(name)
         if latest is not None and latest[0].version == version:
             return opened(latest[1], latest[0], name)
-        copy = self._usable(name, version, self._held(name).of(version))
+        copy = self._held(name).usable(name, version)
         return opened(self._vault.content(copy.entry.secret, copy.entry.id), copy, name)
 
     def current(self, name: str) -> str | None:
@@ -127,7 +127,7 @@ class AzureKeyVault:
         check_attempt(attempt)
         _check_size(bundle)
         held, mark = self._held(name), mark_of(bundle)
-        if self._is_known(held, name, attempt, mark):
+        if held.knows(name, attempt, mark):
             return attempt
         self._pin.check_vault(held.copies)
         text = SecretValue(codecs.decode(bundle.reveal(), "ascii"))
@@ -155,7 +155,7 @@ class AzureKeyVault:
         if current == attempt:
             return attempt
         held = self._held(name)
-        copy = self._usable(name, attempt, held.of(attempt))
+        copy = held.usable(name, attempt)
         if current != expect_current:
             raise Conflict(f"{name!r} has another current version than the one that was expected")
         self._pin.check_vault(held.copies)
@@ -185,7 +185,7 @@ class AzureKeyVault:
         latest = self._latest(name)
         current = latest[0].version if latest else None
         held, mark = self._held(name), mark_of(bundle)
-        if self._is_known(held, name, attempt, mark):
+        if held.knows(name, attempt, mark):
             return self.promote(name, attempt, expect_current)
         if current != expect_current:
             raise Conflict(f"{name!r} has another current version than the one that was expected")
@@ -210,7 +210,7 @@ class AzureKeyVault:
         held = self._held(check_name(name))
         copies = held.of(version)
         if not copies:
-            raise _not_found(name, version)
+            raise not_found(name, version)
         newest = self._newest(name, held) if any(not is_sibling(copy.entry.secret) for copy in copies) else None
         if newest in {copy.entry.id for copy in copies}:
             raise Conflict(f"version {version} is the current one of {name!r}")
@@ -263,14 +263,6 @@ class AzureKeyVault:
         """Tenant, keys and log of the vault; what cannot be seen is said there."""
         return protection(self._vault, self._manager)
 
-    @staticmethod
-    def _is_known(held: Held, name: str, attempt: str, mark: str) -> bool:
-        """Whether the attempt is there. Raises Conflict where it holds another content."""
-        known = held.of(attempt)
-        if any(copy.mark != mark for copy in known):
-            raise Conflict(f"attempt {attempt} of {name!r} holds another content")
-        return bool(known)
-
     def _latest(self, name: str) -> tuple[Copy, SecretValue] | None:
         """The newest version with its value. Raises Disabled."""
         try:
@@ -305,19 +297,6 @@ class AzureKeyVault:
         held = self._held(name)
         newest = self._newest(name, held)
         return next((copy.version for copy in held.copies if copy.entry.id == newest), None)
-
-    def _usable(self, name: str, version: str, copies: tuple[Copy, ...]) -> Copy:
-        """One of the copies to read from. Raises NotFound, Disabled, Corrupt."""
-        if not copies:
-            raise _not_found(name, version)
-        if any(not copy.entry.enabled for copy in copies):
-            raise Disabled(
-                f"version {version} of {name!r} is disabled",
-                "choose another version, or enable its copies in the vault",
-            )
-        if len({copy.mark for copy in copies}) > 1:
-            raise Corrupt(f"version {version} of {name!r} is there with two contents", f"keyturn history {name}")
-        return copies[0]
 
     def _since(self, name: str, before: Held) -> tuple[Copy, ...]:
         """What was written to the name itself since."""
@@ -381,7 +360,3 @@ def _check_size(bundle: Bundle) -> None:
     """Raises TooLarge where Key Vault takes no such value."""
     if len(bundle.reveal()) > MAX_BYTES:
         raise TooLarge(f"a bundle of more than {MAX_BYTES} bytes does not fit into Key Vault")
-
-
-def _not_found(name: str, version: str) -> NotFound:
-    return NotFound(f"{name!r} has no version {version!r:.80}")
