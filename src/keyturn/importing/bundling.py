@@ -1,6 +1,6 @@
 """The bundle of one secret out of the pieces that were found of it: they must agree, belong together, and be whole."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -20,14 +20,6 @@ PUBLIC = frozenset(
     {"username", "certificate", "chain", "ca_bundle", "public_key", "kid", "jwks", "key_name", "key_id", "fallbacks"}
 )
 """Fields that are no secret by themselves, whatever the kind."""
-
-MAY_BE_EMPTY: Mapping[str, tuple[str, ...]] = {
-    "app-key": ("fallbacks",),
-    "tls": ("chain", "ca_bundle"),
-    "azure-keys": ("key_name",),
-    "entra": ("key_id",),
-}
-"""What no `.env` file says, by kind: nothing is accepted beside the key, signed above it, or known of it."""
 
 Fields: TypeAlias = dict[str, SecretValue]
 
@@ -124,12 +116,9 @@ def _filled(table: SecretTable, fields: Fields, now: datetime) -> tuple[Fields, 
     Raises:
         UsageError: a key or certificate that is none, or does not belong to the other.
     """
-    filled = {field: SecretValue("") for field in MAY_BE_EMPTY.get(table.kind, ())}
-    if "username" in table.bundle and len(table.accounts) == 1:
-        filled["username"] = SecretValue(table.accounts[0])
     if isinstance(table, Jwt):
-        more, doubts = _signing(table, fields)
-        return filled | more, doubts
+        return _signing(table, fields)
+    filled = {field: SecretValue(known) for field, known in table.follows.items()}
     if isinstance(table, Tls) and {"certificate", "private_key"} <= fields.keys():
         return filled, _certified(table, fields, now)
     return filled, ()
