@@ -12,6 +12,8 @@ from typing import Self
 
 SIBLING = "--kt-pending"
 TAGS = frozenset({"kt-op", "kt-for", "kt-seq", "kt-mark"})
+WHOSE = "kt-env"
+"""The tag beside these, where a manifest says whose the vault is."""
 NOTHING_DONE = frozenset({401, 403, 404, 409, 429})
 """By these the vault says that it did nothing: what was sent may be sent again."""
 UNSIGNED = 401
@@ -112,17 +114,21 @@ class Laws:
             yield "it was answered without a token"
 
     def _asked(self, access: Access) -> Iterator[str]:
-        """Only this secret and its sibling, and never to delete, purge, recover or back up."""
+        """Only this secret and its sibling, and never to delete, purge, recover or back up.
+
+        The list of all secrets has no value. It is asked for before the first write: whose is the vault?
+        """
         if access.method not in {"GET", "PUT", "PATCH"}:
             yield "nothing is ever deleted, purged or recovered"
-        if access.entry not in {self._name, self._sibling}:
+        listed = (access.method, access.path) == ("GET", "/secrets") and not any(self._copies.values())
+        if not listed and access.entry not in {self._name, self._sibling}:
             yield "this is no entry of the rotation"
 
     def _put(self, access: Access) -> Iterator[str]:
         if access.method != "PUT" or not access.signed:
             return
         attempt, entry = access.tags.get("kt-op", ""), access.entry
-        if set(access.tags) != TAGS or access.tags.get("kt-for") != self._name or access.enabled is not True:
+        if set(access.tags) - {WHOSE} != TAGS or access.tags.get("kt-for") != self._name or access.enabled is not True:
             yield "a version is written without Keyturn's tags, or switched off"
         if (entry, attempt) in self._unsure:
             yield "it was written again without a look between"
