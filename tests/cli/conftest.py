@@ -162,7 +162,7 @@ def installation(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, request: pytest.FixtureRequest
 ) -> Iterator[Installation]:
     """A prepared installation with two processes, in a database of its own; nothing is provisioned yet."""
-    dbname = f"cli_{request.module.__name__.rpartition('_')[2]}"
+    dbname = f"cli_{request.module.__name__.rpartition('test_')[2]}"
     with Installation(tmp_path_factory.mktemp("clo"), postgres, processes=2, pace=PACE, dbname=dbname) as made:
         made.prepare()
         yield made
