@@ -72,7 +72,7 @@ def test_a_stopped_instance_holds_the_rotation_and_is_named(bench: Bench) -> Non
 def test_a_missing_instance_holds_the_rotation(bench: Bench) -> None:
     """Fewer instances than declared is not proof that all of them moved."""
     bench.consumers = (FakeConsumer("app", bench.instances, expected=4),)
-    outcome = bench.rotate(patience=0.3)
+    outcome = bench.rotate(patience=1.5)
     assert outcome.status == "waiting"
     assert any("3 of 4 instances" in line for line in outcome.holdouts)
 
