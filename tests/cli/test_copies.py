@@ -77,6 +77,27 @@ def test_set_does_not_write_over_what_is_somebody_elses(vaulted: Keyturn, server
     assert outsider(server).get_secret("MAIL-LOGIN").value == "his own"
 
 
+def test_doctor_asks_for_the_rights_of_copies_before_they_are_written(vaulted: Keyturn, server: KeyVaultServer) -> None:
+    """A role that is missing at a certificate or a key is critical, with the assignment that gives it."""
+    (vaulted.folder / "value").write_text(VALUE)
+    assert vaulted("set", "mail", "username=@value", "password=@value").status == 0
+    assert not [one for one in _findings(vaulted) if one["reason"].startswith("right-")]
+    server.roles[server.client_id] = Role.OFFICER
+    missing = [one for one in _findings(vaulted) if one["reason"].startswith("right-")]
+    assert [(one["reason"], one["severity"]) for one in missing] == [("right-missing", "critical")] * 2
+    assert [one["message"].partition("versions of ")[2] for one in missing] == [
+        "the certificate 'site-tls'",
+        "the key 'site-key'",
+    ]
+    assert "Key Vault Certificates Officer" in missing[0]["remedy"]
+    assert "Key Vault Crypto Officer" in missing[1]["remedy"]
+
+
+def _findings(keyturn: Keyturn) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = keyturn.document("doctor", status=1)["findings"]
+    return found
+
+
 def test_a_store_without_readers_of_its_own_carries_none(begun: Keyturn) -> None:
     """A copy in the local vault could be read by nobody: that is said, and the exit status is 2."""
     assert begun.manifest is not None

@@ -32,7 +32,8 @@ def store_rights(
 ) -> Iterator[RightsLook]:
     """Of each store, for the secrets that Keyturn rotates, and for the first that waits for its first version.
 
-    Rights may be given for each entry alone, so that each is asked; what lies there and no rotation changes is not.
+    Rights may be given for each entry alone, so that each is asked, derived copies as well; what lies there and no
+    rotation changes is not.
     """
     manifest, rotated = assembly.manifest, frozenset(able)
     for name, stock in stocked.items():
@@ -41,11 +42,10 @@ def store_rights(
             continue
         kept = [one for one in manifest.secrets if manifest.store_of(one) == name]
         waiting = [one for one in kept if one not in rotated and not rows.get(one, {}).get("current")][:1]
-        names = [manifest.store_name_of(one) for one in kept if one in rotated] + list(
-            map(manifest.store_name_of, waiting)
-        )
+        asked = [one for one in kept if one in rotated] + waiting
+        copies = [copy for one in asked for copy in assembly.copies(one)]
         try:
-            yield RightsLook(name, store.rights(names))
+            yield RightsLook(name, store.rights([manifest.store_name_of(one) for one in asked], copies))
         except KeyturnError as failure:
             yield RightsLook(name, failure=failure)
 

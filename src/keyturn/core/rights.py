@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from keyturn.core.derived import Derived
+
 
 class Leave(StrEnum):
     """The answer. Only what was asked and said is one of the first two."""
@@ -37,8 +39,8 @@ class Right:
 class StoreRights(Protocol):
     """A store that can say, without changing anything, what it would let Keyturn do."""
 
-    def rights(self, names: Collection[str]) -> tuple[Right, ...]:
-        """What a rotation of these names needs. Raises AdapterError where nothing can be asked."""
+    def rights(self, names: Collection[str], copies: Collection[Derived] = ()) -> tuple[Right, ...]:
+        """What a rotation of these names with their derived copies needs. Raises AdapterError where it cannot ask."""
 
 
 @runtime_checkable

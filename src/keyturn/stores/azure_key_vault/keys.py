@@ -7,8 +7,10 @@ from azure.keyvault.keys import JsonWebKey, KeyClient, KeyProperties
 from keyturn.core.errors import Disabled, NotFound
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.entries import Entry
+from keyturn.stores.azure_key_vault.errors import Refusal
 from keyturn.stores.azure_key_vault.pem import jwk
 from keyturn.stores.azure_key_vault.reach import ONCE, QUIET, Line, Reach
+from keyturn.stores.azure_key_vault.rights import Method
 
 
 class Keys:
@@ -62,6 +64,10 @@ class Keys:
             "disable a version of",
             entry,
         )
+
+    def said(self, method: Method, entry: str, rest: str) -> Refusal:
+        """What is said to a request that cannot be carried out. Raises AdapterError where no answer came."""
+        return self._line.said(self._client, method, entry, rest)
 
 
 def _entry(properties: KeyProperties) -> Entry:

@@ -7,16 +7,18 @@ The SDK keeps what a vault asks of tokens in one dictionary for the whole proces
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
 
 from azure.core.paging import ItemPaged
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import RetryPolicy
+from azure.core.rest import HttpRequest, HttpResponse
 
 from keyturn.core.errors import Denied, TooLarge
 from keyturn.stores.azure_key_vault import redaction
-from keyturn.stores.azure_key_vault.errors import Request, told
+from keyturn.stores.azure_key_vault.errors import Refusal, Request, refusal_of, told
+from keyturn.stores.azure_key_vault.rights import Method
 from keyturn.stores.azure_key_vault.tenant import TenantPin
 from keyturn.stores.azure_key_vault.wire import transport
 
@@ -78,6 +80,13 @@ class Reach:
     tally: Tally = field(default_factory=Tally)
 
 
+class Sends(Protocol):
+    """What every client of the SDK can do besides: send a request that it has no method for."""
+
+    def send_request(self, request: HttpRequest, *, stream: bool = False, **kwargs: Any) -> HttpResponse:  # noqa: ANN401 - the SDK's own signature
+        """The answer, whatever it is."""
+
+
 class Line:
     """The way of one client to the vault.
 
@@ -121,6 +130,16 @@ class Line:
     ) -> tuple[_T, ...]:
         """All of a list, each row as `read` gives it. Raises AdapterError; TooLarge where it does not end."""
         return self.ask(lambda: self._all(paged(), read), "list", entry)
+
+    def said(self, client: Sends, method: Method, entry: str, rest: str) -> Refusal:
+        """What is said to a request that cannot be carried out, sent at most once: `stores.azure_key_vault.rights`.
+
+        Its body is an object without anything in it. Raises AdapterError where no answer came.
+        """
+        content: dict[str, str] | None = None if method == "GET" else {}
+        asked = HttpRequest(method, f"/{self._form}s/{quote(entry)}/{rest}".rstrip("/"), json=content)
+        answer = self.ask(lambda: client.send_request(asked, **ONCE), "ask for rights at", entry)
+        return refusal_of(answer.status_code, answer.text())
 
     def _all(self, paged: ItemPaged[_Listed], read: Callable[[_Listed], _T]) -> tuple[_T, ...]:
         found: list[_T] = []

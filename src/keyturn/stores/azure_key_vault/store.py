@@ -74,11 +74,9 @@ class AzureKeyVault:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._vault = vault
-        shelves: Mapping[Form, Shelf] = {
-            Form.SECRET: Texts(vault),
-            Form.CERTIFICATE: Certificates(vault.reach),
-            Form.KEY: Keys(vault.reach),
-        }
+        certificates, keys = Certificates(vault.reach), Keys(vault.reach)
+        shelves: Mapping[Form, Shelf] = {Form.SECRET: Texts(vault), Form.CERTIFICATE: certificates, Form.KEY: keys}
+        self._asks = {Form.SECRET: vault.said, Form.CERTIFICATE: certificates.said, Form.KEY: keys.said}
         self._copies = Copies(vault.url, shelves, self._write)
         self._pin = Pin(vault, whose)
         self._mend, self._manager = mend, manager
@@ -255,9 +253,9 @@ class AzureKeyVault:
         """Disable what a derived copy has of that version. Raises Conflict where it is the newest."""
         self._copies.withdraw(copy, version)
 
-    def rights(self, names: Collection[str]) -> tuple[Right, ...]:
-        """What this identity may do with these names: six requests for each, and none changes anything."""
-        return rights(self._vault.said, names, self._mend)
+    def rights(self, names: Collection[str], copies: Collection[Derived] = ()) -> tuple[Right, ...]:
+        """What this identity may do: six requests for a name, three for each of its copies; none changes anything."""
+        return rights(self._asks, names, self._mend, copies)
 
     def protection(self) -> Protection:
         """Tenant, keys and log of the vault; what cannot be seen is said there."""

@@ -1,14 +1,11 @@
 """The requests to the secrets of one Key Vault, through the official SDK. Only `AdapterError`s come out."""
 
-from urllib.parse import quote
-
-from azure.core.rest import HttpRequest
 from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
 
 from keyturn.core.errors import NotFound
 from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.entries import Entry
-from keyturn.stores.azure_key_vault.errors import Refusal, refusal_of
+from keyturn.stores.azure_key_vault.errors import Refusal
 from keyturn.stores.azure_key_vault.identity import SignIn
 from keyturn.stores.azure_key_vault.reach import MAX_PAGES, ONCE, PATIENCE, QUIET, Line, Reach
 from keyturn.stores.azure_key_vault.rights import Method
@@ -108,15 +105,9 @@ class KeyVault:
             entry,
         )
 
-    def said(self, method: Method, entry: str, version: str) -> Refusal:
-        """What is said to a request that cannot be carried out, sent at most once: `stores.azure_key_vault.rights`.
-
-        Its body is an object without anything in it. Raises AdapterError where no answer came.
-        """
-        content: dict[str, str] | None = None if method == "GET" else {}
-        asked = HttpRequest(method, f"/secrets/{quote(entry)}/{version}".rstrip("/"), json=content)
-        answer = self._line.ask(lambda: self._client.send_request(asked, **ONCE), "ask for rights at", entry)
-        return refusal_of(answer.status_code, answer.text())
+    def said(self, method: Method, entry: str, rest: str) -> Refusal:
+        """What is said to a request that cannot be carried out. Raises AdapterError where no answer came."""
+        return self._line.said(self._client, method, entry, rest)
 
     def _read(self, entry: str, version: str) -> tuple[Entry, SecretValue] | None:
         try:

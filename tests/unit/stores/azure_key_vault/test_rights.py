@@ -2,8 +2,10 @@
 
 import pytest
 
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import InvalidName, Unavailable
 from keyturn.core.rights import Leave, Right, StoreRights
+from keyturn.core.secret import SecretValue
 from keyturn.stores.azure_key_vault.errors import Refusal
 from keyturn.stores.azure_key_vault.names import sibling
 from keyturn.stores.azure_key_vault.rights import Mend, Method, rights
@@ -75,6 +77,60 @@ def test_nobody_may_nothing(server: KeyVaultServer) -> None:
     assert "RESOURCE-ID-OF-THE-VAULT/secrets/" in found[0].mend
 
 
+COPIES = (
+    Derived("database-url", "DATABASE-URL", Form.SECRET, "database"),
+    Derived("site-tls", "site-tls", Form.CERTIFICATE, "database"),
+    Derived("signer", "signer", Form.KEY, "database"),
+    Derived("elsewhere", "elsewhere", Form.KEY, "smtp"),
+)
+
+
+def test_copies_are_asked_for_in_their_own_form_and_nothing_is_made(
+    server: KeyVaultServer, store: AzureKeyVault
+) -> None:
+    """Secrets, certificates and keys: three questions for each copy of a name that is asked for, no others."""
+    server.roles[server.client_id] = Role.OFFICERS
+    store.derive(COPIES[0], "v1", SecretValue("postgresql://one"), "1" * 64)
+    before = _kept(server)
+    server.requests.clear()
+    found = store.rights(["database"], COPIES)
+    assert _short(found[2:]) == [
+        ("read, write, disable versions of 'DATABASE-URL'", Leave.GRANTED),
+        ("read, write, disable versions of the certificate 'site-tls'", Leave.GRANTED),
+        ("read, write, disable versions of the key 'signer'", Leave.GRANTED),
+    ]
+    asked = [one for one in server.requests if one.path.startswith(("/secrets", "/certificates", "/keys"))]
+    assert sorted(one.status for one in asked if one.status != 401) == [400] * 5 + [404] * 10
+    assert not [one for one in asked if "elsewhere" in one.path]
+    assert _kept(server) == before
+
+
+def test_a_copy_that_may_not_be_written_names_the_role_of_its_form(server: KeyVaultServer) -> None:
+    """The officer of secrets may neither certificates nor keys; each is granted by a role of its own, where it lies."""
+    server.roles[server.client_id] = Role.OFFICER
+    found = AzureKeyVault(requests_to(server), mend=MEND).rights(["database"], COPIES)
+    denied = [right for right in found if right.leave is not Leave.GRANTED]
+    assert _short(tuple(denied)) == [
+        ("read, write, disable versions of the certificate 'site-tls'", Leave.DENIED),
+        ("read, write, disable versions of the key 'signer'", Leave.DENIED),
+    ]
+    assert f'"Key Vault Certificates Officer" --scope {MEND.resource_id}/certificates/site-tls' in denied[0].mend
+    assert f'"Key Vault Crypto Officer" --scope {MEND.resource_id}/keys/signer' in denied[1].mend
+
+
+def test_a_copy_is_not_asked_to_be_written_where_the_sibling_was_not_refused() -> None:
+    """Other programs read a copy, too: a server that takes a write without a value is not met there."""
+    written = []
+
+    def ask(method: Method, entry: str, _rest: str) -> Refusal:
+        if method == "PUT":
+            written.append(entry)
+        return Refusal(200)
+
+    rights({Form.SECRET: ask}, ["database"], MEND, COPIES[:1])
+    assert written == [sibling("database")]
+
+
 def test_a_deleted_name_is_told_before_a_rotation_meets_it(server: KeyVaultServer, store: AzureKeyVault) -> None:
     """Soft delete holds the name: whether it may be written cannot be told, and the reason is."""
     promoted(store, "database", "one", "one")
@@ -104,7 +160,7 @@ def test_a_firewall_and_a_vault_that_takes_anything_are_no_grant() -> None:
         assert (method == "PUT") == (version == "")
         return Refusal(200) if entry == "smtp--kt-pending" else Refusal(403, "Forbidden", "ForbiddenByFirewall")
 
-    found = rights(ask, ["smtp"], MEND)
+    found = rights({Form.SECRET: ask}, ["smtp"], MEND)
     assert {right.leave for right in found} == {Leave.UNKNOWN}
     assert {right.why for right in found} == {
         "the vault answered 200",
@@ -122,7 +178,7 @@ def test_the_name_itself_is_never_asked_to_be_written_unless_its_sibling_was_ref
             written.append(entry)
         return Refusal(200)
 
-    rights(ask, ["smtp"], MEND)
+    rights({Form.SECRET: ask}, ["smtp"], MEND)
     assert written == [sibling("smtp")]
 
 
@@ -132,7 +188,7 @@ def test_no_answer_and_no_name_at_all(server: KeyVaultServer) -> None:
     def away(_method: Method, _entry: str, _version: str) -> Refusal:
         raise Unavailable("nobody listens there")
 
-    assert {right.why for right in rights(away, ["smtp"], MEND)} >= {"nobody listens there"}
+    assert {right.why for right in rights({Form.SECRET: away}, ["smtp"], MEND)} >= {"nobody listens there"}
     with pytest.raises(InvalidName):
         AzureKeyVault(requests_to(server)).rights(["a/../b"])
     assert server.requests == []
