@@ -9,14 +9,11 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from keyturn.core.derived import Derived, Derives
-from keyturn.core.errors import AdapterError, Conflict, Disabled
+from keyturn.core.errors import Conflict, Disabled
 from keyturn.core.secret import SecretValue
+from keyturn.testing.rules import hold, refused
 
 MARKS = ("1" * 64, "2" * 64)
-
-
-class BrokenRule(AssertionError):
-    """The store does not do what the contract says."""
 
 
 class Other(Protocol):
@@ -44,59 +41,46 @@ class Case(NamedTuple):
     contents: tuple[SecretValue, SecretValue, SecretValue]
 
 
-def _hold(truth: bool, what: str) -> None:  # noqa: FBT001 - a sentence and whether it is so
-    if not truth:
-        raise BrokenRule(what)
-
-
-def _refused(error: type[AdapterError], call: Callable[[], object], what: str) -> None:
-    try:
-        call()
-    except error:
-        return
-    raise BrokenRule(what)
-
-
 def _begins(case: Case) -> None:
-    _hold(case.store.shows(case.copy) is None, "before the first nothing is shown")
-    _hold(not case.store.shown([case.copy]), "and a list of many has no entry")
+    hold(case.store.shows(case.copy) is None, "before the first nothing is shown")
+    hold(not case.store.shown([case.copy]), "and a list of many has no entry")
     case.store.withdraw(case.copy, "v1")
 
 
 def _writes(case: Case) -> None:
     case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
-    _hold(case.store.shows(case.copy) == "v1", "what was written is shown")
-    _hold(dict(case.store.shown([case.copy])) == {case.copy: "v1"}, "also in a list of many")
+    hold(case.store.shows(case.copy) == "v1", "what was written is shown")
+    hold(dict(case.store.shown([case.copy])) == {case.copy: "v1"}, "also in a list of many")
     first = case.other.read(case.copy)
-    _hold(first is not None, "a stranger can read it")
+    hold(first is not None, "a stranger can read it")
     case.store.derive(case.copy, "v2", case.contents[1], MARKS[0])
-    _hold(case.store.shows(case.copy) == "v2", "the newest is what is shown")
-    _hold(case.other.read(case.copy) not in {None, first}, "and what a stranger gets")
+    hold(case.store.shows(case.copy) == "v2", "the newest is what is shown")
+    hold(case.other.read(case.copy) not in {None, first}, "and what a stranger gets")
 
 
 def _repeats(case: Case) -> None:
     for _ in range(2):
         case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
     once = case.other.enabled(case.copy)
-    _hold(once == 1, "the same version with the same mark is written once")
+    hold(once == 1, "the same version with the same mark is written once")
     case.store.derive(case.copy, "v1", case.contents[1], MARKS[1])
-    _hold(case.other.enabled(case.copy) == once + 1, "with another mark it is another content, and written")
+    hold(case.other.enabled(case.copy) == once + 1, "with another mark it is another content, and written")
 
 
 def _goes_back(case: Case) -> None:
     for version, content in (("v1", case.contents[0]), ("v2", case.contents[1]), ("v1", case.contents[0])):
         case.store.derive(case.copy, version, content, MARKS[0])
-    _hold(case.store.shows(case.copy) == "v1", "a former version can be shown again")
+    hold(case.store.shows(case.copy) == "v1", "a former version can be shown again")
 
 
 def _switches_off(case: Case) -> None:
     case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
-    _refused(Conflict, lambda: case.store.withdraw(case.copy, "v1"), "what is shown is not switched off")
+    refused(Conflict, "what is shown is not switched off", case.store.withdraw, case.copy, "v1")
     case.store.derive(case.copy, "v2", case.contents[1], MARKS[0])
     for _ in range(2):
         case.store.withdraw(case.copy, "v1")
-    _hold(case.other.enabled(case.copy) == 1, "the former one is off, and the newest is not")
-    _hold(case.other.read(case.copy) is not None, "and can be read")
+    hold(case.other.enabled(case.copy) == 1, "the former one is off, and the newest is not")
+    hold(case.other.read(case.copy) is not None, "and can be read")
     case.store.withdraw(case.copy, "v9")
 
 
@@ -104,43 +88,39 @@ def _keeps_off(case: Case) -> None:
     case.other.write(case.copy, case.contents[2])
     before = case.other.read(case.copy)
     shown = case.store.shows(case.copy)
-    _hold(shown not in {None, "v1"}, "what somebody else wrote is no version of ours")
-    _hold(case.copy in case.store.shown([case.copy]), "and is told in a list of many")
+    hold(shown not in {None, "v1"}, "what somebody else wrote is no version of ours")
+    hold(case.copy in case.store.shown([case.copy]), "and is told in a list of many")
     derive = case.store.derive
-    _refused(Conflict, lambda: derive(case.copy, "v1", case.contents[0], MARKS[0]), "his name is not written over")
+    refused(Conflict, "his name is not written over", derive, case.copy, "v1", case.contents[0], MARKS[0])
     case.store.withdraw(case.copy, str(shown))
-    _hold(case.other.read(case.copy) == before and case.other.enabled(case.copy) == 1, "nor what he wrote touched")
+    hold(case.other.read(case.copy) == before and case.other.enabled(case.copy) == 1, "nor what he wrote touched")
 
 
 def _notices(case: Case) -> None:
     case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
     case.other.write(case.copy, case.contents[2])
-    _hold(case.store.shows(case.copy) != "v1", "what somebody else wrote over ours is seen")
+    hold(case.store.shows(case.copy) != "v1", "what somebody else wrote over ours is seen")
     derive = case.store.derive
-    _refused(Conflict, lambda: derive(case.copy, "v2", case.contents[1], MARKS[0]), "and is not buried")
+    refused(Conflict, "and is not buried", derive, case.copy, "v2", case.contents[1], MARKS[0])
     case.store.withdraw(case.copy, "v1")
-    _hold(case.other.enabled(case.copy) == 1, "our own former one can be switched off under it")
+    hold(case.other.enabled(case.copy) == 1, "our own former one can be switched off under it")
 
 
 def _tells_views_apart(case: Case) -> None:
     case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
     for other in (replace(case.copy, view="another-view"), replace(case.copy, of="another-secret")):
         shown = case.store.shows(other)
-        _hold(shown not in {None, "v1"}, "the copy of another view or secret is somebody else's")
-        _refused(
-            Conflict,
-            lambda other=other: case.store.derive(other, "v1", case.contents[0], MARKS[0]),  # type: ignore[misc] # a default in a lambda has no type
-            "and is not written over",
-        )
+        hold(shown not in {None, "v1"}, "the copy of another view or secret is somebody else's")
+        refused(Conflict, "and is not written over", case.store.derive, other, "v1", case.contents[0], MARKS[0])
 
 
 def _says_disabled(case: Case) -> None:
     case.store.derive(case.copy, "v1", case.contents[0], MARKS[0])
     case.other.disable_newest(case.copy)
-    _refused(Disabled, lambda: case.store.shows(case.copy), "a newest version that is off is said")
+    refused(Disabled, "a newest version that is off is said", case.store.shows, case.copy)
     derive = case.store.derive
-    _refused(Disabled, lambda: derive(case.copy, "v2", case.contents[1], MARKS[0]), "and is a person's turn")
-    _hold(not case.store.shown([case.copy]), "a list of many leaves it out")
+    refused(Disabled, "and is a person's turn", derive, case.copy, "v2", case.contents[1], MARKS[0])
+    hold(not case.store.shown([case.copy]), "a list of many leaves it out")
 
 
 RULES: Mapping[str, Callable[[Case], None]] = MappingProxyType(

@@ -16,6 +16,7 @@ from keyturn.core.errors import AdapterError, Conflict, Disabled, InvalidName, N
 from keyturn.core.secret import MAX_FIELD_BYTES, Bundle
 from keyturn.core.store import Store
 from keyturn.core.version import VersionState
+from keyturn.testing.rules import hold, refused
 
 Connect = Callable[[], Store]
 Rule = Callable[[Connect], None]
@@ -28,25 +29,6 @@ BAD_NAMES = ("", "a/b", "../a", "a" * 250, "a\0", "a\n", " a", "ä", "a\ud800")
 _PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n"
 _ODD = ("'\"\\;$%`", _PEM)
 """Texts that not every form of a store can show its readers."""
-
-
-class ContractBroken(AssertionError):
-    """The store does not do what every store must."""
-
-
-def _hold(condition: object, sentence: str) -> None:
-    if not condition:
-        raise ContractBroken(sentence)
-
-
-def _refused(error: type[AdapterError], sentence: str, call: Callable[..., object], *arguments: object) -> None:
-    try:
-        call(*arguments)
-    except error:
-        return
-    except Exception as other:
-        raise ContractBroken(f"{sentence}: {type(other).__name__} instead of {error.__name__}") from other
-    raise ContractBroken(f"{sentence}: nothing was raised instead of {error.__name__}")
 
 
 def _bundle(text: str = "one") -> Bundle:
@@ -66,10 +48,10 @@ def _current(store: Store, name: str, text: str, attempt: str) -> str:
 def an_empty_store_holds_nothing(connect: Connect) -> None:
     """No names, no versions, no current one."""
     store = connect()
-    _hold(isinstance(store.kind, str) and isinstance(store.cas, bool), "a store says its kind and whether it compares")
-    _hold(store.names() == (), "an empty store has no names")
-    _hold(store.versions("database") == (), "an unknown name has no versions")
-    _hold(store.current("database") is None, "an unknown name has no current version")
+    hold(isinstance(store.kind, str) and isinstance(store.cas, bool), "a store says its kind and whether it compares")
+    hold(store.names() == (), "an empty store has no names")
+    hold(store.versions("database") == (), "an unknown name has no versions")
+    hold(store.current("database") is None, "an unknown name has no current version")
 
 
 def staged_is_pending_and_reads_back(connect: Connect) -> None:
@@ -77,24 +59,24 @@ def staged_is_pending_and_reads_back(connect: Connect) -> None:
     bundle = _bundle()
     version = connect().stage("database", bundle, "attempt-1")
     store = connect()
-    _hold(store.read("database", version) == bundle, "a staged bundle reads back as it was")
-    _hold(store.current("database") is None, "staging makes nothing current")
+    hold(store.read("database", version) == bundle, "a staged bundle reads back as it was")
+    hold(store.current("database") is None, "staging makes nothing current")
     (described,) = store.versions("database")
-    _hold(described.id == version and described.attempt == "attempt-1", "a version says its id and attempt")
-    _hold(described.state is VersionState.PENDING, "a staged version is pending")
-    _hold(described.created.tzinfo is not None, "a version says when it was made, with an offset")
-    _hold(store.names() == ("database",), "a name with a pending version is named")
-    _hold(not store.currents(), "a pending version is nobody's current one")
+    hold(described.id == version and described.attempt == "attempt-1", "a version says its id and attempt")
+    hold(described.state is VersionState.PENDING, "a staged version is pending")
+    hold(described.created.tzinfo is not None, "a version says when it was made, with an offset")
+    hold(store.names() == ("database",), "a name with a pending version is named")
+    hold(not store.currents(), "a pending version is nobody's current one")
 
 
 def staging_again_writes_nothing(connect: Connect) -> None:
     """The same attempt with the same bytes gives the same version, also when it has become current."""
     store, bundle = connect(), _bundle()
     version = store.stage("database", bundle, "attempt-1")
-    _hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version")
+    hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version")
     store.promote("database", "attempt-1", None)
-    _hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version for good")
-    _hold(_states(store, "database") == [VersionState.CURRENT], "staging again changes no state")
+    hold(store.stage("database", bundle, "attempt-1") == version, "the same attempt is the same version for good")
+    hold(_states(store, "database") == [VersionState.CURRENT], "staging again changes no state")
 
 
 def an_attempt_holds_one_content(connect: Connect) -> None:
@@ -102,9 +84,9 @@ def an_attempt_holds_one_content(connect: Connect) -> None:
     store, bundle = connect(), _bundle()
     version = store.stage("database", bundle, "attempt-1")
     for other in (_bundle("two"), Bundle({"username": "clo_a", "password": "one"})):
-        _refused(Conflict, "an attempt holds one content", store.stage, "database", other, "attempt-1")
-    _hold(store.read("database", version) == bundle, "a refused stage changes nothing")
-    _hold(len(store.versions("database")) == 1, "a refused stage adds nothing")
+        refused(Conflict, "an attempt holds one content", store.stage, "database", other, "attempt-1")
+    hold(store.read("database", version) == bundle, "a refused stage changes nothing")
+    hold(len(store.versions("database")) == 1, "a refused stage adds nothing")
 
 
 def promotion_moves_the_current_one(connect: Connect) -> None:
@@ -112,10 +94,10 @@ def promotion_moves_the_current_one(connect: Connect) -> None:
     store = connect()
     first = _current(store, "database", "one", "attempt-1")
     second = _current(store, "database", "two", "attempt-2")
-    _hold(connect().current("database") == second, "the promoted version is current for every handle")
-    _hold(first != second, "each content has its own version id")
-    _hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "the former is previous")
-    _hold(store.read("database", first)["password"] == _bundle("one")["password"], "a previous version is readable")
+    hold(connect().current("database") == second, "the promoted version is current for every handle")
+    hold(first != second, "each content has its own version id")
+    hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "the former is previous")
+    hold(store.read("database", first)["password"] == _bundle("one")["password"], "a previous version is readable")
 
 
 def promotion_may_be_repeated(connect: Connect) -> None:
@@ -124,8 +106,8 @@ def promotion_may_be_repeated(connect: Connect) -> None:
     first = _current(store, "database", "one", "attempt-1")
     second = _current(store, "database", "two", "attempt-2")
     for expected in (first, second, None, "no-such-version"):
-        _hold(store.promote("database", "attempt-2", expected) == second, "promotion may be repeated")
-    _hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "a repetition changes no state")
+        hold(store.promote("database", "attempt-2", expected) == second, "promotion may be repeated")
+    hold(_states(store, "database") == [VersionState.PREVIOUS, VersionState.CURRENT], "a repetition changes no state")
 
 
 def promotion_compares(connect: Connect) -> None:
@@ -134,13 +116,13 @@ def promotion_compares(connect: Connect) -> None:
     first = _current(store, "database", "one", "attempt-1")
     second = store.stage("database", _bundle("two"), "attempt-2")
     for expected in (None, second, "no-such-version"):
-        _refused(Conflict, "promotion compares", store.promote, "database", "attempt-2", expected)
-    _hold(store.current("database") == first, "a refused promotion changes nothing")
-    _hold(
+        refused(Conflict, "promotion compares", store.promote, "database", "attempt-2", expected)
+    hold(store.current("database") == first, "a refused promotion changes nothing")
+    hold(
         _states(store, "database") == [VersionState.CURRENT, VersionState.PENDING], "a refused promotion marks nothing"
     )
     store.stage("other", _bundle(), "attempt-3")
-    _refused(Conflict, "a name without a current one", store.promote, "other", "attempt-3", first)
+    refused(Conflict, "a name without a current one", store.promote, "other", "attempt-3", first)
 
 
 def a_former_version_can_come_back(connect: Connect) -> None:
@@ -148,19 +130,19 @@ def a_former_version_can_come_back(connect: Connect) -> None:
     store = connect()
     first = _current(store, "database", "one", "attempt-1")
     second = _current(store, "database", "two", "attempt-2")
-    _hold(store.promote("database", "attempt-1", second) == first, "a previous version can be promoted")
-    _hold(store.current("database") == first, "it is current again")
-    _hold(_states(store, "database") == [VersionState.CURRENT, VersionState.PREVIOUS], "the reverted one is previous")
-    _hold(store.retire("database", second) in {True, False}, "the reverted one can be retired")
+    hold(store.promote("database", "attempt-1", second) == first, "a previous version can be promoted")
+    hold(store.current("database") == first, "it is current again")
+    hold(_states(store, "database") == [VersionState.CURRENT, VersionState.PREVIOUS], "the reverted one is previous")
+    hold(store.retire("database", second) in {True, False}, "the reverted one can be retired")
 
 
 def the_current_one_is_not_retired(connect: Connect) -> None:
     """Retiring the current version is a conflict, and it goes on being readable."""
     store = connect()
     version = _current(store, "database", "one", "attempt-1")
-    _refused(Conflict, "the current version is not retired", store.retire, "database", version)
-    _hold(store.read("database", version) is not None, "the current version stays readable")
-    _hold(_states(store, "database") == [VersionState.CURRENT], "the current version stays current")
+    refused(Conflict, "the current version is not retired", store.retire, "database", version)
+    hold(store.read("database", version) is not None, "the current version stays readable")
+    hold(_states(store, "database") == [VersionState.CURRENT], "the current version stays current")
 
 
 def retired_is_out_of_reach(connect: Connect) -> None:
@@ -171,12 +153,12 @@ def retired_is_out_of_reach(connect: Connect) -> None:
     pending = store.stage("database", _bundle("three"), "attempt-3")
     for version, attempt in ((first, "attempt-1"), (pending, "attempt-3")):
         effective = store.retire("database", version)
-        _hold(store.retire("database", version) == effective, "retiring may be repeated")
+        hold(store.retire("database", version) == effective, "retiring may be repeated")
         if effective:
-            _refused(Disabled, "a retired version is not read", connect().read, "database", version)
-            _refused(Disabled, "nor promoted", store.promote, "database", attempt, second)
-    _hold(store.current("database") == second, "retiring leaves the current version alone")
-    _hold(_states(store, "database")[1] is VersionState.CURRENT, "retiring leaves other versions alone")
+            refused(Disabled, "a retired version is not read", connect().read, "database", version)
+            refused(Disabled, "nor promoted", store.promote, "database", attempt, second)
+    hold(store.current("database") == second, "retiring leaves the current version alone")
+    hold(_states(store, "database")[1] is VersionState.CURRENT, "retiring leaves other versions alone")
 
 
 def what_is_not_there_is_not_found(connect: Connect) -> None:
@@ -185,25 +167,25 @@ def what_is_not_there_is_not_found(connect: Connect) -> None:
     version = _current(store, "database", "one", "attempt-1")
     _current(store, "other", "one", "attempt-2")
     for name, unknown in (("database", "no-such-version"), ("nothing", version), ("other", version), ("database", "")):
-        _refused(NotFound, "an unknown version is not read", store.read, name, unknown)
-        _refused(NotFound, "an unknown version is not retired", store.retire, name, unknown)
+        refused(NotFound, "an unknown version is not read", store.read, name, unknown)
+        refused(NotFound, "an unknown version is not retired", store.retire, name, unknown)
     for name, attempt in (("database", "attempt-2"), ("nothing", "attempt-1"), ("database", "")):
-        _refused(NotFound, "an unknown attempt is not promoted", store.promote, name, attempt, None)
-    _hold(store.names() == ("database", "other"), "asking for a name does not make it")
+        refused(NotFound, "an unknown attempt is not promoted", store.promote, name, attempt, None)
+    hold(store.names() == ("database", "other"), "asking for a name does not make it")
 
 
 def names_are_checked(connect: Connect) -> None:
     """A name that no store takes is InvalidName in every method."""
     store = connect()
     for name in BAD_NAMES:
-        _refused(InvalidName, "a bad name is not staged", store.stage, name, _bundle(), "attempt-1")
-        _refused(InvalidName, "a bad name is not promoted", store.promote, name, "attempt-1", None)
-        _refused(InvalidName, "a bad name is not retired", store.retire, name, "version")
-        _refused(InvalidName, "a bad name is not read", store.read, name, "version")
-        _refused(InvalidName, "a bad name has no current version", store.current, name)
-        _refused(InvalidName, "a bad name has no versions", store.versions, name)
-    _refused(InvalidName, "an attempt has a name", store.stage, "database", _bundle(), "")
-    _hold(store.names() == (), "a refused name leaves nothing")
+        refused(InvalidName, "a bad name is not staged", store.stage, name, _bundle(), "attempt-1")
+        refused(InvalidName, "a bad name is not promoted", store.promote, name, "attempt-1", None)
+        refused(InvalidName, "a bad name is not retired", store.retire, name, "version")
+        refused(InvalidName, "a bad name is not read", store.read, name, "version")
+        refused(InvalidName, "a bad name has no current version", store.current, name)
+        refused(InvalidName, "a bad name has no versions", store.versions, name)
+    refused(InvalidName, "an attempt has a name", store.stage, "database", _bundle(), "")
+    hold(store.names() == (), "a refused name leaves nothing")
 
 
 def versions_keep_their_order(connect: Connect) -> None:
@@ -212,10 +194,10 @@ def versions_keep_their_order(connect: Connect) -> None:
     made = [store.stage("database", _bundle(str(n)), f"attempt-{n}") for n in range(5)]
     store.stage("other", _bundle(), "attempt-0")
     listed = store.versions("database")
-    _hold([version.id for version in listed] == made, "versions come oldest first")
-    _hold([version.attempt for version in listed] == [f"attempt-{n}" for n in range(5)], "each with its attempt")
-    _hold(len(set(made)) == len(made), "version ids are unique")
-    _hold(sorted(store.names()) == ["database", "other"], "each name is named once")
+    hold([version.id for version in listed] == made, "versions come oldest first")
+    hold([version.attempt for version in listed] == [f"attempt-{n}" for n in range(5)], "each with its attempt")
+    hold(len(set(made)) == len(made), "version ids are unique")
+    hold(sorted(store.names()) == ["database", "other"], "each name is named once")
 
 
 def content_is_kept_exactly(connect: Connect) -> None:
@@ -226,8 +208,8 @@ def content_is_kept_exactly(connect: Connect) -> None:
     bundle = Bundle(fields | {"field_10": longest, "field_21": "y"})
     version = connect().stage("many", bundle, "attempt-1")
     back = connect().read("many", version)
-    _hold(len(back) == FIELDS and back == bundle, "content is kept exactly")
-    _hold(back.proof_key == bundle.proof_key, "the proof key is kept exactly")
+    hold(len(back) == FIELDS and back == bundle, "content is kept exactly")
+    hold(back.proof_key == bundle.proof_key, "the proof key is kept exactly")
 
 
 def _odd_ones_taken(connect: Connect) -> list[str]:
@@ -237,7 +219,7 @@ def _odd_ones_taken(connect: Connect) -> list[str]:
         with suppress(Unsupported):
             connect().stage("odd", Bundle({"value": text}), f"attempt-{n}")
             taken.append(text)
-    _hold(len(connect().versions("odd")) == len(taken), "what was refused leaves nothing")
+    hold(len(connect().versions("odd")) == len(taken), "what was refused leaves nothing")
     return taken
 
 
@@ -246,8 +228,8 @@ def what_does_not_fit_is_refused(connect: Connect) -> None:
     store = connect()
     text = "x" * min(MAX_FIELD_BYTES, store.max_bytes)
     bundle = Bundle({f"field_{n}": text for n in range(store.max_bytes // len(text) + 1)})
-    _refused(TooLarge, "a bundle that does not fit", store.stage, "database", bundle, "attempt-1")
-    _hold(store.names() == (), "what was refused leaves nothing")
+    refused(TooLarge, "a bundle that does not fit", store.stage, "database", bundle, "attempt-1")
+    hold(store.names() == (), "what was refused leaves nothing")
 
 
 def all_current_ones_are_told_at_once(connect: Connect) -> None:
@@ -258,7 +240,7 @@ def all_current_ones_are_told_at_once(connect: Connect) -> None:
     _current(store, "name-1", "later", "attempt-9")
     store.stage("name-2", _bundle("pending"), "attempt-8")
     told = connect().currents()
-    _hold(dict(told) == {name: store.current(name) for name in store.names()}, "all current ones are told at once")
+    hold(dict(told) == {name: store.current(name) for name in store.names()}, "all current ones are told at once")
 
 
 def one_of_two_writers_wins(connect: Connect) -> None:
@@ -268,19 +250,19 @@ def one_of_two_writers_wins(connect: Connect) -> None:
         connect().stage("database", _bundle(str(n)), f"writer-{n}")
     results = _at_once(lambda n: connect().promote("database", f"writer-{n}", first))
     won = [result for result in results if isinstance(result, str)]
-    _hold(connect().current("database") in won, "the current version is one that was promoted")
+    hold(connect().current("database") in won, "the current version is one that was promoted")
     if connect().cas:
-        _hold(len(won) == 1, "one writer wins")
-        _hold(sum(isinstance(result, Conflict) for result in results) == WRITERS - 1, "the others get Conflict")
-    _hold(_states(connect(), "database").count(VersionState.CURRENT) == 1, "one version is current")
+        hold(len(won) == 1, "one writer wins")
+        hold(sum(isinstance(result, Conflict) for result in results) == WRITERS - 1, "the others get Conflict")
+    hold(_states(connect(), "database").count(VersionState.CURRENT) == 1, "one version is current")
 
 
 def staging_at_once_is_staging_once(connect: Connect) -> None:
     """Writers that stage one attempt at once get one version."""
     bundle = _bundle()
     results = _at_once(lambda _: connect().stage("database", bundle, "attempt-1"))
-    _hold(len({str(result) for result in results}) == 1, "one attempt is one version")
-    _hold(len(connect().versions("database")) == 1, "it is there once")
+    hold(len({str(result) for result in results}) == 1, "one attempt is one version")
+    hold(len(connect().versions("database")) == 1, "it is there once")
 
 
 def _at_once(act: Callable[[int], _Result]) -> list[_Result | AdapterError]:
@@ -298,7 +280,7 @@ def _at_once(act: Callable[[int], _Result]) -> list[_Result | AdapterError]:
         thread.start()
     for thread in threads:
         thread.join()
-    _hold(len(results) == WRITERS, "every writer gets an answer or an AdapterError")
+    hold(len(results) == WRITERS, "every writer gets an answer or an AdapterError")
     return results
 
 

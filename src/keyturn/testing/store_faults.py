@@ -22,7 +22,7 @@ from keyturn.core.errors import AdapterError, Denied, OutcomeUnknown, Throttled,
 from keyturn.core.secret import Bundle
 from keyturn.core.store import Direct, Store
 from keyturn.core.version import VersionState
-from keyturn.testing.store_contract import ContractBroken
+from keyturn.testing.rules import ContractBroken, hold
 
 MOST_REQUESTS = 40
 """A call that needs more of them for one name is broken in itself."""
@@ -131,7 +131,7 @@ def _versions_told(_: Store, scene: _Scene, result: object) -> bool:
 
 
 def _put(store: Store, scene: _Scene) -> object:
-    _hold(isinstance(store, Direct), "a store that takes a content whole has put")
+    hold(isinstance(store, Direct), "a store that takes a content whole has put")
     assert isinstance(store, Direct)
     return store.put(scene.name, scene.bundles["new"], "new", scene.versions["current"])
 
@@ -206,24 +206,19 @@ def withstands(faulty: Faulty, method: str, fault: StoreFault) -> None:
             scene = _scene(faulty.connect(hasty=False), f"broken-{request}", needs)
         outcome = _broken_call(faulty, method, scene, fault, request)
         if not faulty.struck():
-            _hold(request > 1, f"{method} asks the server")
-            _hold(outcome.error is None, f"{method} needs no fault to fail")
+            hold(request > 1, f"{method} asks the server")
+            hold(outcome.error is None, f"{method} needs no fault to fail")
             return
         if outcome.error is None:
-            _hold(fault not in LASTING, f"{method} has no answer while {fault.name} lasts")
+            hold(fault not in LASTING, f"{method} has no answer while {fault.name} lasts")
             good = _METHODS[method].good(faulty.connect(hasty=False), scene, outcome.result)
-            _hold(good, f"{method} that gets over {fault.name} tells what is true")
+            hold(good, f"{method} that gets over {fault.name} tells what is true")
         else:
             changed = _standing(faulty.connect(hasty=False), scene) != before
             _check_error(outcome.error, method, fault, request, changed=changed)
             _check_silent(outcome.error, scene)
         _check_again(faulty, method, scene, wanted)
     raise ContractBroken(f"{method} needs more than {MOST_REQUESTS} requests")
-
-
-def _hold(condition: object, sentence: str) -> None:
-    if not condition:
-        raise ContractBroken(sentence)
 
 
 def _scene(store: Store, name: str, attempts: tuple[str, ...]) -> _Scene:
@@ -270,14 +265,14 @@ def _check_error(error: AdapterError, method: str, fault: StoreFault, request: i
     where = f"{method} at {fault.name} of request {request}"
     writes = _METHODS[method].writes
     unknown = isinstance(error, OutcomeUnknown)
-    _hold(not changed or writes, f"{where}: reading changes nothing")
-    _hold(not changed or unknown, f"{where}: {told} says that nothing was changed, and something was")
-    _hold(isinstance(error, kind) or (writes and unknown), f"{where}: {told} instead of {kind.__name__}")
+    hold(not changed or writes, f"{where}: reading changes nothing")
+    hold(not changed or unknown, f"{where}: {told} says that nothing was changed, and something was")
+    hold(isinstance(error, kind) or (writes and unknown), f"{where}: {told} instead of {kind.__name__}")
     if request == 1 and fault in NOTHING_DONE:
-        _hold(not unknown, f"{where}: it is known that nothing has happened")
+        hold(not unknown, f"{where}: it is known that nothing has happened")
     if isinstance(error, Throttled):
-        _hold(math.isfinite(error.retry_after) and error.retry_after > 0, f"{where}: Throttled says until when")
-    _hold(str(error), f"{where}: an error says what happened")
+        hold(math.isfinite(error.retry_after) and error.retry_after > 0, f"{where}: Throttled says until when")
+    hold(str(error), f"{where}: an error says what happened")
 
 
 def _check_silent(error: BaseException, scene: _Scene) -> None:
@@ -286,7 +281,7 @@ def _check_silent(error: BaseException, scene: _Scene) -> None:
         text = f"{met} {met!r} {met.args!r} {vars(met)!r}"
         for bundle in scene.bundles.values():
             hidden = (bundle["password"], bundle.proof_key)
-            _hold(not any(_stands_in(value.reveal(), text) for value in hidden), "no error holds a value")
+            hold(not any(_stands_in(value.reveal(), text) for value in hidden), "no error holds a value")
 
 
 def _stands_in(value: str, text: str) -> bool:
@@ -314,8 +309,8 @@ def _check_again(faulty: Faulty, method: str, scene: _Scene, wanted: Standing) -
             results.append(_METHODS[method].call(store, scene))
         except AdapterError as error:
             raise ContractBroken(f"{method} may be repeated after a fault: {type(error).__name__}") from None
-    _hold(results[0] == results[1], f"{method} may be repeated and says the same")
+    hold(results[0] == results[1], f"{method} may be repeated and says the same")
     store = faulty.connect(hasty=False)
-    _hold(_METHODS[method].good(store, scene, results[1]), f"{method} tells what is true after a fault")
+    hold(_METHODS[method].good(store, scene, results[1]), f"{method} tells what is true after a fault")
     standing = _standing(store, scene)
-    _hold(standing == wanted, f"{method} after a fault ends as without it: {standing} is not {wanted}")
+    hold(standing == wanted, f"{method} after a fault ends as without it: {standing} is not {wanted}")

@@ -7,8 +7,9 @@ import pytest
 from keyturn.core.derived import Derived, Derives, Form, mark_of
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.testing.copying_store import CopyingStore
-from keyturn.testing.derived_contract import RULES, BrokenRule, Case
+from keyturn.testing.derived_contract import RULES, Case
 from keyturn.testing.memory_store import MemoryStore
+from keyturn.testing.rules import ContractBroken
 
 COPY = Derived("database-url", "Database-URL", Form.SECRET, "database")
 CONTENTS = (SecretValue("one"), SecretValue("two"), SecretValue("three"))
@@ -61,7 +62,7 @@ class Careless(CopyingStore):
 def test_a_careless_store_is_caught() -> None:
     """A store that buries what a stranger wrote breaks the contract."""
     store = Careless()
-    with pytest.raises(BrokenRule):
+    with pytest.raises(ContractBroken):
         RULES["keeps off what is somebody else's"](Case(store, Stranger(store), COPY, CONTENTS))
 
 

@@ -9,7 +9,7 @@ from keyturn.core.errors import AdapterError, Denied, OutcomeUnknown, Throttled,
 from keyturn.core.secret import Bundle
 from keyturn.core.version import Version, VersionState
 from keyturn.testing.memory_store import DirectMemoryStore, MemoryStore
-from keyturn.testing.store_contract import ContractBroken
+from keyturn.testing.rules import ContractBroken
 from keyturn.testing.store_faults import CASES, DIRECT_CASES, LASTING, NOTHING_DONE, StoreFault, named, withstands
 
 WRITES = frozenset({"stage", "promote", "retire"})
