@@ -16,6 +16,7 @@ from keyturn.core.errors import NotAvailable, NotFound, Refused, UsageError
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
+from keyturn.rotation.alone import alone
 from keyturn.rotation.intake import note_access
 from keyturn.system.files import OPEN_TO_OTHERS, WRITABLE_BY_OTHERS, Directory, make_directory
 from keyturn.system.locks import FileLock
@@ -117,10 +118,7 @@ def _alone(assembly: Assembly, names: tuple[str, ...]) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(FileLock(state.directory / "eject.lock"))
         for name in sorted(names):
-            try:
-                stack.enter_context(FileLock(state.locks / f"{name}.lock"))
-            except Refused as locked:
-                raise Refused(f"{name} is being worked on: {locked.message}", f"keyturn status {name}") from None
+            stack.enter_context(alone(name, state.locks / f"{name}.lock"))
         yield
 
 

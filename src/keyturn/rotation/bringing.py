@@ -18,10 +18,10 @@ from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow
 from keyturn.core.version import VersionState
 from keyturn.journal.record import Journal, Record
+from keyturn.rotation.alone import alone
 from keyturn.rotation.copies import astray, derives
 from keyturn.rotation.intake import Place, announce, confirm, copy_out, land
 from keyturn.rotation.log import Log
-from keyturn.system.locks import FileLock
 
 IMPORTED = "secret.imported"
 
@@ -212,10 +212,7 @@ def _alone(brought: Sequence[Brought], locks: Path) -> Iterator[None]:
     """All locks, taken in one order, so that two batches never wait for each other."""
     with ExitStack() as stack:
         for name in sorted(one.place.name for one in brought):
-            try:
-                stack.enter_context(FileLock(locks / f"{name}.lock"))
-            except Refused as locked:
-                raise Refused(f"{name} is being worked on: {locked.message}", f"keyturn status {name}") from None
+            stack.enter_context(alone(name, locks / f"{name}.lock"))
         yield
 
 

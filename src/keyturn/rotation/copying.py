@@ -7,8 +7,7 @@ comes from. A version keeps its attempt, so that a second try finds what the fir
 journal: `version.copied` says what the new store calls it, which `carried` reads (ADR 0030).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -20,7 +19,7 @@ from keyturn.core.store import Direct, Fits, Store
 from keyturn.core.version import Version, VersionState
 from keyturn.journal.projection import fold
 from keyturn.journal.record import Event, Journal, Record
-from keyturn.system.locks import FileLock
+from keyturn.rotation.alone import alone
 
 COPYING, COPIED = "version.copying", "version.copied"
 _PLACED = frozenset({VersionState.CURRENT, VersionState.PREVIOUS})
@@ -165,7 +164,7 @@ def carry(journal: Journal, secret: str, source: Side, target: Side, lock: Path,
         Corrupt: the target gave back other bytes.
         AdapterError: store or journal did not do as asked.
     """
-    with _alone(secret, lock):
+    with alone(secret, lock):
         draft = look(journal, secret, source, target, history=history)
         if draft.done:
             return draft
@@ -292,13 +291,3 @@ def _note(  # noqa: PLR0913, PLR0917 - what a record of a copy says
         raise Refused(
             f"somebody else was at work on {draft.secret} meanwhile", f"keyturn status {draft.secret}, then copy again"
         ) from None
-
-
-@contextmanager
-def _alone(secret: str, lock: Path) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(lock))
-        except Refused as locked:
-            raise Refused(f"{secret} is being worked on: {locked.message}", f"keyturn status {secret}") from None
-        yield

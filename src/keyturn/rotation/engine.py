@@ -11,8 +11,8 @@ One pass of `advance`, in numbers:
 6. back to 2, until it ends, must wait, is told to stop, or another worker has taken over.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from keyturn.core.ids import uuid7
 from keyturn.core.rotator import Answer, Overlap, Releases, Shape
 from keyturn.journal.record import Journal
 from keyturn.rotation import events
+from keyturn.rotation.alone import alone
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.events import ConsumerRule, Direction, Fact, Intended, Planned, Probed
 from keyturn.rotation.gap import explained, find, still_taken
@@ -37,7 +38,6 @@ from keyturn.rotation.settle import Settle
 from keyturn.rotation.standing import check_beginning, check_manifest
 from keyturn.rotation.state import Action, Kind, Rotation, Secret
 from keyturn.rotation.turning import note, turn, turned
-from keyturn.system.locks import FileLock
 
 TRIES = 3
 """How often a passing fault is tried again within one `advance`."""
@@ -216,16 +216,8 @@ class Engine:
                 if outcome is not None:
                     return outcome
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(FileLock(self._lock_file))
-            except Refused as locked:
-                raise Refused(
-                    f"{self.name} is being worked on: {locked.message}", f"keyturn status {self.name}"
-                ) from None
-            yield
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone(self.name, self._lock_file)
 
     # --- one action --------------------------------------------------------------------------
 
