@@ -15,6 +15,11 @@ HOW = "import"
 def placed(assembly: Assembly, name: str, bundle: Bundle) -> Place:
     """Where that content of a secret goes. Raises NotAvailable, AdapterError; Conflict where it is of no slot."""
     slot = assembly.rotator(name).slot_of(bundle) if rotates(assembly.manifest.secret(name).kind) else ""
+    return where(assembly, name, slot)
+
+
+def where(assembly: Assembly, name: str, slot: str = "") -> Place:
+    """Where a content of that secret goes, which is the credential of `slot`. Raises NotAvailable, AdapterError."""
     copies, publish = assembly.copies(name), partial(assembly.published, name)
     return Place(name, assembly.store(name), assembly.store_name(name), slot, copies, publish)
 

@@ -10,13 +10,13 @@ from keyturn.cli import say
 from keyturn.cli.answer import Answer, Events, JsonOrEvents, answering
 from keyturn.cli.bring import Wanted, wanted
 from keyturn.cli.opening import manifest
+from keyturn.cli.placing import where
 from keyturn.cli.rotating import run, running, told
 from keyturn.cli.set import deliver
 from keyturn.core.errors import KeyturnError, NotAvailable, Refused, UsageError
 from keyturn.core.kinds import MANUAL, begins, mints
 from keyturn.core.rotator import Provisions
 from keyturn.manifest import Manifest
-from keyturn.rotation.intake import Place
 from keyturn.rotation.minting import make_first
 from keyturn.system.files import make_directory
 from keyturn.wiring import Assembly
@@ -99,9 +99,7 @@ def _one(assembly: Assembly, name: str) -> Answer:
 
 
 def _mint(assembly: Assembly, name: str) -> Answer:
-    copies, publish = assembly.copies(name), partial(assembly.published, name)
-    place = Place(name, assembly.store(name), assembly.store_name(name), copies=copies, publish=publish)
-    locks = assembly.state.locks
+    place, locks = where(assembly, name), assembly.state.locks
     make_directory(locks)
     landed = make_first(assembly.journal, assembly.escrow, place, partial(assembly.minted, name), locks)
     delivered, failure = deliver(assembly, name)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
+from keyturn.cli.placing import where
 from keyturn.core.errors import KeyturnError, NotAvailable, Refused, Unavailable, UsageError
 from keyturn.core.kinds import rotates
 from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
@@ -78,8 +78,7 @@ def take(assembly: Assembly, name: str, bundle: Bundle, how: str) -> Taken:
     """Make `bundle` the current version. Raises Refused, AdapterError."""
     make_directory(assembly.state.locks)
     lock = assembly.state.locks / f"{name}.lock"
-    store, entry, publish = assembly.store(name), assembly.store_name(name), partial(assembly.published, name)
-    return take_in(assembly.journal, store, name, entry, bundle, how, lock, assembly.copies(name), publish)
+    return take_in(assembly.journal, where(assembly, name), bundle, how, lock)
 
 
 def deliver(assembly: Assembly, name: str) -> tuple[tuple[str, ...], KeyturnError | None]:

@@ -45,39 +45,25 @@ class Place:
     publish: Publish = lambda _: {}
 
 
-def take_in(  # noqa: PLR0913, PLR0917 - what is brought, and where it goes
-    journal: Journal,
-    store: Store,
-    name: str,
-    entry: str,
-    bundle: Bundle,
-    how: str,
-    lock: Path,
-    derived: tuple[Derived, ...] = (),
-    publish: Publish = lambda _: {},
-) -> Taken:
+def take_in(journal: Journal, place: Place, bundle: Bundle, how: str, lock: Path) -> Taken:
     """Make `bundle` the current version of the secret.
 
     Args:
         journal: where it is announced and confirmed.
-        store: where it is kept.
-        name: the secret, which is its stream too.
-        entry: its name in the store.
+        place: where it goes.
         bundle: the content.
         how: where the value came from: `prompt`, `stdin`, `file`.
         lock: the secret's lock file.
-        derived: the copies that the store carries.
-        publish: composes what they show.
 
     Raises:
         Refused: somebody is at work on this secret.
         AdapterError: store or journal did not do as asked.
     """
-    attempt, place = uuid7(), Place(name, store, entry, copies=derived, publish=publish)
+    attempt = uuid7()
     with FileLock(lock):
-        journal.read(name)  # a chain that does not hold is said before anything is changed
-        was = store.current(entry)
-        announce(journal, name, attempt, how, bundle)
+        journal.read(place.name)  # a chain that does not hold is said before anything is changed
+        was = place.store.current(place.entry)
+        announce(journal, place.name, attempt, how, bundle)
         return land(journal, place, bundle, attempt, was)
 
 

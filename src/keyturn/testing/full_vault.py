@@ -16,7 +16,7 @@ from keyturn.core.secret import Bundle
 from keyturn.journal.noting import note
 from keyturn.journal.record import Event
 from keyturn.manifest import load
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.stores.azure_key_vault.entries import mark_of, tags_of
 from keyturn.testing.key_vault_front import Front
 from keyturn.wiring import Assembly, create_state, state_of
@@ -90,7 +90,7 @@ def install(folder: Path, vault: Front, client: tuple[str, Bundle], names: Itera
     manifest.chmod(0o600)
     assembly = Assembly(load(manifest))
     lock = state.locks / f"{SIGN_IN}.lock"
-    take_in(assembly.journal, assembly.store(SIGN_IN), SIGN_IN, SIGN_IN, client[1], "installation", lock)
+    take_in(assembly.journal, Place(SIGN_IN, assembly.store(SIGN_IN), SIGN_IN), client[1], "installation", lock)
     with outsider(vault, client) as vault_client:
         for name in names:
             bundle, attempt = Bundle({"value": f"of {name}"}), uuid7()

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from keyturn.core.secret import Bundle
 from keyturn.manifest import Manifest, load
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.rotation.parts import LOOKS
 from keyturn.testing.postgres_server import PostgresServer
 from keyturn.wiring import Assembly, create_state, state_of
@@ -184,7 +184,7 @@ class Installation:
     def _bring(self, name: str, bundle: Bundle) -> None:
         assembly = self.assembly()
         lock = assembly.state.locks / f"{name}.lock"
-        take_in(assembly.journal, assembly.store(name), name, name, bundle, "installation", lock)
+        take_in(assembly.journal, Place(name, assembly.store(name), name), bundle, "installation", lock)
         assembly.close()
 
     def provision(self, more: Iterable[str] = ()) -> None:

@@ -14,7 +14,7 @@ from keyturn.core.errors import Denied, NotFound, Refused, RolledBack
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import SYSTEM, Event
 from keyturn.manifest import load
-from keyturn.rotation.intake import take_in
+from keyturn.rotation import intake
 from keyturn.stores.local import LocalVault
 from keyturn.wiring import Assembly, State, create_state
 
@@ -56,7 +56,8 @@ class Place:
         """What a person sets."""
         made = self.assembly()
         lock = self.folder / "smtp.lock"
-        take_in(made.journal, made.store("smtp"), "smtp", "smtp", Bundle({"value": value}), "test", lock)
+        there = intake.Place("smtp", made.store("smtp"), "smtp")
+        intake.take_in(made.journal, there, Bundle({"value": value}), "test", lock)
         made.close()
 
     def backup(self, name: str = "one.backup") -> Archive:

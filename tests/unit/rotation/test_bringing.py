@@ -357,7 +357,11 @@ def test_what_does_not_read_back_is_an_error(store: Store, world: World) -> None
 def test_a_value_that_is_set_has_no_pending_copy_where_the_store_takes_it_whole(world: World) -> None:
     """`set` announces it, and the journal has one record of the store."""
     taken = take_in(
-        world.journal, world.stores["payment"], "payment", "payment", Bundle({"value": "x"}), "stdin", world.locks / "l"
+        world.journal,
+        Place("payment", world.stores["payment"], "payment"),
+        Bundle({"value": "x"}),
+        "stdin",
+        world.locks / "l",
     )
     assert world.kinds("payment") == ["secret.imported", "version.promoted"]
     assert taken.version == world.stores["payment"].current("payment")

@@ -22,7 +22,7 @@ from keyturn.core.secret import Bundle, SecretValue
 from keyturn.journal.record import Record
 from keyturn.rotation.events import Direction, StoreSeen
 from keyturn.rotation.gap import explained, find
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.rotation.report import reports
 from keyturn.testing.bench import NAME, Bench
 from keyturn.testing.copying_store import CopyingStore
@@ -314,7 +314,9 @@ def test_a_value_that_a_person_brings_is_copied_too(tmp_path: Path, world: World
     url, bare = replace(URL, of=secret, entry="other-url"), replace(BARE, of=secret, entry="other-password")
     lock = tmp_path / "brought.lock"
     journal = world.bench.journal
-    taken = take_in(journal, world.store, secret, secret, bundle, "file", lock, (url, bare), publish)
+    taken = take_in(
+        journal, Place(secret, world.store, secret, copies=(url, bare), publish=publish), bundle, "file", lock
+    )
     assert [world.store.shows(copy) for copy in (url, bare)] == [taken.version] * 2
     subjects = [one.data["subject"] for one in journal.read(secret) if one.kind == "observation.made"]
     assert subjects == ["copy:database-url", "copy:postgres-password"]

@@ -20,7 +20,7 @@ from keyturn.core.version import VersionState
 from keyturn.journal.record import Event
 from keyturn.rotation.copying import COPIED, COPYING, Draft, Side, carried, carry, look, terms
 from keyturn.rotation.events import Direction
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.stores.carried import CarriedStore
 from keyturn.system.locks import FileLock
 from keyturn.testing.bench import NAME, Bench
@@ -219,7 +219,7 @@ def brought(bench: Bench, *texts: str) -> None:
     """Values that a person brings, one after the other."""
     for text in texts:
         lock = bench.folder / f"{NAME}.lock"
-        take_in(bench.journal, bench.store, NAME, NAME, Bundle({"value": text}), "prompt", lock)
+        take_in(bench.journal, Place(NAME, bench.store, NAME), Bundle({"value": text}), "prompt", lock)
 
 
 def test_former_versions_go_along_in_their_order(tmp_path: Path) -> None:

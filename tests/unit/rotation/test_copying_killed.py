@@ -12,7 +12,7 @@ from keyturn.core.store import Store
 from keyturn.core.version import VersionState
 from keyturn.journal.sqlite import SqliteJournal
 from keyturn.rotation.copying import COPIED, Side, carried, carry
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.stores.local import LocalVault
 from keyturn.stores.plain import PlainStore, SecretFiles
 from keyturn.stores.plain.directory import OWN
@@ -48,7 +48,7 @@ def test_killed_anywhere_and_repeated_it_is_there_once(names: tuple[str, str], t
     made, _ = LocalVault.create(template / "v/vault.db", key_file=template / "key", anchor=template / "v/anchor")
     with _journal(template) as journal:
         store = _stores(template, made.vault_id)[names[0]]
-        version = take_in(journal, store, NAME, NAME, CONTENT, "file", template / "lock").version
+        version = take_in(journal, Place(NAME, store, NAME), CONTENT, "file", template / "lock").version
     ended = 0
     for at in count(1, EVERY):
         root = tmp_path / f"at-{at}"

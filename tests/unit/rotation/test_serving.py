@@ -7,7 +7,7 @@ import pytest
 from keyturn.core.consumer import Consumer, Delivery
 from keyturn.core.errors import FenceLost, Refused, Unavailable
 from keyturn.core.secret import Bundle
-from keyturn.rotation.intake import take_in
+from keyturn.rotation.intake import Place, take_in
 from keyturn.rotation.serving import Served, serve
 from keyturn.system.locks import FileLock
 from keyturn.testing.bench import Bench
@@ -38,7 +38,9 @@ def served(bench: Bench, *consumers: Consumer) -> Served:
 def bring(bench: Bench, value: str) -> str:
     """A person brings a version."""
     bundle = Bundle({"value": value})
-    return take_in(bench.journal, bench.store, NAME, NAME, bundle, "prompt", bench.folder / f"{NAME}.lock").version
+    return take_in(
+        bench.journal, Place(NAME, bench.store, NAME), bundle, "prompt", bench.folder / f"{NAME}.lock"
+    ).version
 
 
 def test_a_version_that_was_brought_is_delivered_once(bench: Bench) -> None:
