@@ -21,6 +21,7 @@ from keyturn.stores.azure_key_vault.entries import (
     versions_of,
 )
 from keyturn.stores.azure_key_vault.names import sibling
+from keyturn.stores.azure_key_vault.whose import Whose
 
 NAME = "database"
 START = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
@@ -39,9 +40,9 @@ def _ids(*entries: Entry, newest: str | None = None) -> list[tuple[str, VersionS
 
 
 def test_our_tags_fit_azure() -> None:
-    """A copy has four tags, none longer than the 256 characters of Azure, whatever the name and the attempt."""
-    tags = tags_of("x" * 115, "y" * 200, 10**14, MARK)
-    assert len(tags) == 4
+    """A copy has five tags, none longer than the 256 characters of Azure, whatever the names and the attempt."""
+    tags = tags_of("x" * 115, "y" * 200, 10**14, MARK) | Whose("s" * 63, "e" * 63).tag
+    assert len(tags) == 5
     assert all(len(text) <= 256 for pair in tags.items() for text in pair)
 
 
