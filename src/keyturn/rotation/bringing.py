@@ -36,6 +36,7 @@ class Brought:
         how: for the journal: `import`, `copy`.
         sources: names of the files that it came from; never a value.
         replaces: whether another content that is current gives way.
+        yields: whether it gives way itself, to what a person brought and what was cut off before it was current.
     """
 
     place: Place
@@ -43,6 +44,7 @@ class Brought:
     how: str
     sources: tuple[str, ...] = ()
     replaces: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +136,31 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
     """Where a secret stands; changes nothing.
 
     Raises:
-        Refused: a rotation is open, or another content is current and may not be replaced.
+        Refused: a rotation is open; another content is current and may not be replaced; or something that a person
+            brought was cut off, and `one` yields to it.
         AdapterError: journal, escrow or store could not be asked.
     """
     place = one.place
     if Log(journal, place.name).state.rotation is not None:
         raise Refused(f"a rotation of {place.name} is open", f"keyturn resume {place.name}, then try again")
     records = journal.read(place.name)
-    attempt, recorded = _open_attempt(records), _recorded(records)
+    (attempt, how), recorded = _open_attempt(records), _recorded(records)
     sealed = escrow.unseal(attempt) if attempt else None
+    if one.yields and sealed is not None and how != one.how:
+        raise Refused(f"an import of {place.name} was cut off", f"keyturn resume {place.name} brings it to its end")
     current = place.store.current(place.entry)
     _check_copies(place)
     if current is None:
         return Standing(one, None, attempt=attempt, sealed=sealed)
+    mine = {version.id: version.attempt for version in place.store.versions(place.entry)}
+    made_by = mine.get(current, "")
     if _holds(one, current):
-        mine = {version.id: version.attempt for version in place.store.versions(place.entry)}
-        return Standing(one, current, True, mine.get(current, ""), recorded == current, attempt, sealed)
+        return Standing(one, current, True, made_by, recorded == current, attempt, sealed)
     if not one.replaces:
-        raise Refused(
-            f"{place.name} has version {current} with another content", f"keyturn history {place.name} says whose it is"
-        )
+        remedy = f"keyturn history {place.name} says whose it is"
+        if sealed is not None and made_by == attempt:
+            remedy = f"an import was cut off after it was written: keyturn resume {place.name} brings it to its end"
+        raise Refused(f"{place.name} has version {current} with another content", remedy)
     return Standing(one, current, attempt=attempt, sealed=sealed)
 
 
@@ -175,7 +182,7 @@ def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
     Raises:
         AdapterError: journal or escrow could not be asked.
     """
-    attempt = _open_attempt(journal.read(name))
+    attempt, _ = _open_attempt(journal.read(name))
     return escrow.unseal(attempt) if attempt else None
 
 
@@ -192,14 +199,14 @@ def _same(first: Bundle, second: Bundle) -> bool:
     return dict(first) == dict(second)
 
 
-def _open_attempt(records: Sequence[Record]) -> str:
-    """The attempt that was announced last, if nothing says that it became current."""
+def _open_attempt(records: Sequence[Record]) -> tuple[str, str]:
+    """The attempt that was announced last, and how it came, if nothing says that it became current."""
     for record in reversed(records):
         if record.kind == "version.promoted":
-            return ""
+            return "", ""
         if record.kind == IMPORTED:
-            return str(record.data.get("attempt") or "")
-    return ""
+            return str(record.data.get("attempt") or ""), str(record.data.get("how") or "")
+    return "", ""
 
 
 def _recorded(records: Sequence[Record]) -> str | None:
