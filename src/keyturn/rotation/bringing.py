@@ -18,7 +18,7 @@ from keyturn.core.secret import Bundle
 from keyturn.core.store import Escrow
 from keyturn.core.version import VersionState
 from keyturn.journal.record import Journal, Record
-from keyturn.rotation.copies import astray, derives
+from keyturn.rotation.copies import astray, derives, foreign
 from keyturn.rotation.intake import Place, announce, confirm, copy_out, land
 from keyturn.rotation.log import Log
 from keyturn.system.locks import FileLock
@@ -166,14 +166,12 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
 
 def _check_copies(place: Place) -> None:
     """Raises Refused where the name of a derived copy is somebody else's: said before anything is written."""
-    known = {version.id for version in place.store.versions(place.entry)} if place.copies else set[str]()
-    for copy in place.copies:
-        shown = derives(place.store).shows(copy)
-        if shown is not None and shown not in known:
-            raise Refused(
-                f"{copy} shows {shown}, which somebody else wrote",
-                "choose another store_name, or hand the name over (docs/stores)",
-            )
+    shown = {copy: derives(place.store).shows(copy) for copy in place.copies}
+    for copy, version in foreign(place.store, place.entry, shown).items():
+        raise Refused(
+            f"{copy} shows {version}, which somebody else wrote",
+            "choose another store_name, or hand the name over (docs/stores)",
+        )
 
 
 def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
