@@ -309,7 +309,8 @@ class Assembly:
         """What it takes to bring this secret to its consumers without a rotation. Raises NotAvailable, AdapterError."""
         make_directory(self._locks)
         publish, lock = partial(self.published, secret), self._locks / f"{secret}.lock"
-        return Served(secret, self.store_name(secret), self.store(secret), self.consumers(secret), publish, lock)
+        store, entry, copies = self.store(secret), self.store_name(secret), self.copies(secret)
+        return Served(secret, entry, store, self.consumers(secret), publish, lock, copies)
 
     def policy(self, secret: str) -> Policy:
         """What the manifest demands of this secret's rotations."""

@@ -25,12 +25,16 @@ def where(assembly: Assembly, name: str, slot: str = "") -> Place:
 
 
 def finish(assembly: Assembly, name: str) -> Answer | None:
-    """Go on with an import of this secret that was cut off; None where none was. Only what is known gives way to it."""
-    sealed = interrupted(assembly.journal, assembly.escrow, name)
+    """Go on with an import of this secret that was cut off; None where none was. Only what is known gives way to it.
+
+    An open rotation comes first: it began after the import, and nothing is brought while it is open.
+    """
+    row = assembly.journal.projected().get(name) or {}
+    sealed = None if row.get("rotation") else interrupted(assembly.journal, assembly.escrow, name)
     if sealed is None:
         return None
     place = placed(assembly, name, sealed)
-    known = (assembly.journal.projected().get(name) or {}).get("current")
+    known = row.get("current")
     ours = known is not None and known["version"] == place.store.current(place.entry)
     one = Brought(place, sealed, HOW, replaces=ours and assembly.manifest.secret(name).kind == "manual")
     batch = bring(assembly.journal, assembly.escrow, [one], assembly.state.locks)

@@ -17,7 +17,9 @@ from keyturn.core.errors import KeyturnError, NotAvailable, Refused, UsageError
 from keyturn.core.kinds import MANUAL, begins, mints
 from keyturn.core.rotator import Provisions
 from keyturn.manifest import Manifest
+from keyturn.rotation.bringing import interrupted
 from keyturn.rotation.minting import make_first
+from keyturn.rotation.state import Secret
 from keyturn.system.files import make_directory
 from keyturn.wiring import Assembly
 
@@ -84,6 +86,7 @@ def _one(assembly: Assembly, name: str) -> Answer:
     rotator = assembly.rotator(name)
     if not isinstance(rotator, Provisions):
         raise NotAvailable(f"provisioning kind {rotator.kind!r}")
+    _check_no_import(assembly, name, engine.state())
     done = rotator.provision()
     for line in done:
         say.note(line)
@@ -96,6 +99,13 @@ def _one(assembly: Assembly, name: str) -> Answer:
     answer = told(run(assembly, name, engine))
     data = {"secret": name, "provisioned": list(done), "rotation": answer.data}
     return Answer(data, answer.lines, notes=answer.notes, error=answer.error)
+
+
+def _check_no_import(assembly: Assembly, name: str, state: Secret) -> None:
+    """What a person brought comes first. Raises Refused where it was cut off before it was current."""
+    first = state.current is None and state.rotation is None
+    if first and interrupted(assembly.journal, assembly.escrow, name) is not None:
+        raise Refused(f"an import of {name} was cut off", f"keyturn resume {name} brings it to its end")
 
 
 def _mint(assembly: Assembly, name: str) -> Answer:

@@ -123,7 +123,8 @@ def _doubts(wanted: _Url, given: _Url) -> tuple[str, ...]:
     said = {name: text for name, text in given.query.items() if name in fixed or name not in wanted.query}
     if fixed != said:
         names = sorted(name for name in fixed.keys() | said.keys() if fixed.get(name) != said.get(name))
-        doubts.append(f"its query differs from the template's in {', '.join(n for n in names if n.isidentifier())}")
+        told = ", ".join(name for name in names if name.isidentifier()) or "what has no name"
+        doubts.append(f"its query differs from the template's in {told}")
     return tuple(doubts)
 
 
@@ -148,8 +149,11 @@ def _url(text: str) -> _Url | None:
 
 
 def _query(text: str) -> dict[str, str]:
-    pairs = (one.partition("=") for one in text.split("&") if one)
-    return {name: value for name, _, value in pairs}
+    """By name; what has none is a value, and never told as a name."""
+    parts = [one for one in text.split("&") if one]
+    bare = "&".join(one for one in parts if "=" not in one)
+    named = (one.partition("=") for one in parts if "=" in one)
+    return {name: value for name, _, value in named} | ({"": bare} if bare else {})
 
 
 def _piece(shape: str, text: str) -> dict[str, SecretValue]:

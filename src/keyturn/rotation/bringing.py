@@ -19,7 +19,7 @@ from keyturn.core.store import Escrow
 from keyturn.core.version import VersionState
 from keyturn.journal.record import Journal, Record
 from keyturn.rotation.alone import alone
-from keyturn.rotation.copies import astray, derives
+from keyturn.rotation.copies import astray, derives, foreign
 from keyturn.rotation.intake import Place, announce, confirm, copy_out, land
 from keyturn.rotation.log import Log
 
@@ -36,6 +36,7 @@ class Brought:
         how: for the journal: `import`, `copy`.
         sources: names of the files that it came from; never a value.
         replaces: whether another content that is current gives way.
+        yields: whether it gives way itself, to what a person brought and what was cut off before it was current.
     """
 
     place: Place
@@ -43,6 +44,7 @@ class Brought:
     how: str
     sources: tuple[str, ...] = ()
     replaces: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Standing:
         there: whether that one has this content already.
         made_by: the attempt of the version that is there.
         recorded: whether the journal says that it is current, too.
-        attempt: the one that was announced and not confirmed; empty for none.
+        attempt: the one that was announced last and not confirmed; empty for none.
         sealed: what was sealed under it, None where nothing was.
+        earlier: those that were announced before it and not confirmed either.
     """
 
     one: Brought
@@ -66,6 +69,7 @@ class Standing:
     recorded: bool = False
     attempt: str = ""
     sealed: Bundle | None = None
+    earlier: frozenset[str] = frozenset()
 
     @property
     def state(self) -> str:
@@ -134,39 +138,44 @@ def look(journal: Journal, escrow: Escrow, one: Brought) -> Standing:
     """Where a secret stands; changes nothing.
 
     Raises:
-        Refused: a rotation is open, or another content is current and may not be replaced.
+        Refused: a rotation is open; another content is current and may not be replaced; or something that a person
+            brought was cut off, and `one` yields to it.
         AdapterError: journal, escrow or store could not be asked.
     """
     place = one.place
     if Log(journal, place.name).state.rotation is not None:
         raise Refused(f"a rotation of {place.name} is open", f"keyturn resume {place.name}, then try again")
     records = journal.read(place.name)
-    attempt, recorded = _open_attempt(records), _recorded(records)
+    announced, recorded = _announcements(records), _recorded(records)
+    attempt, how = announced[-1] if announced else ("", "")
+    earlier = frozenset(one for one, _ in announced) - {attempt}
     sealed = escrow.unseal(attempt) if attempt else None
+    if one.yields and sealed is not None and how != one.how:
+        raise Refused(f"an import of {place.name} was cut off", f"keyturn resume {place.name} brings it to its end")
     current = place.store.current(place.entry)
     _check_copies(place)
     if current is None:
-        return Standing(one, None, attempt=attempt, sealed=sealed)
+        return Standing(one, None, attempt=attempt, sealed=sealed, earlier=earlier)
+    mine = {version.id: version.attempt for version in place.store.versions(place.entry)}
+    made_by = mine.get(current, "")
     if _holds(one, current):
-        mine = {version.id: version.attempt for version in place.store.versions(place.entry)}
-        return Standing(one, current, True, mine.get(current, ""), recorded == current, attempt, sealed)
+        return Standing(one, current, True, made_by, recorded == current, attempt, sealed, earlier)
     if not one.replaces:
-        raise Refused(
-            f"{place.name} has version {current} with another content", f"keyturn history {place.name} says whose it is"
-        )
-    return Standing(one, current, attempt=attempt, sealed=sealed)
+        remedy = f"keyturn history {place.name} says whose it is"
+        if sealed is not None and made_by == attempt:
+            remedy = f"an import was cut off after it was written: keyturn resume {place.name} brings it to its end"
+        raise Refused(f"{place.name} has version {current} with another content", remedy)
+    return Standing(one, current, attempt=attempt, sealed=sealed, earlier=earlier)
 
 
 def _check_copies(place: Place) -> None:
     """Raises Refused where the name of a derived copy is somebody else's: said before anything is written."""
-    known = {version.id for version in place.store.versions(place.entry)} if place.copies else set[str]()
-    for copy in place.copies:
-        shown = derives(place.store).shows(copy)
-        if shown is not None and shown not in known:
-            raise Refused(
-                f"{copy} shows {shown}, which somebody else wrote",
-                "choose another store_name, or hand the name over (docs/stores)",
-            )
+    shown = {copy: derives(place.store).shows(copy) for copy in place.copies}
+    for copy, version in foreign(place.store, place.entry, shown).items():
+        raise Refused(
+            f"{copy} shows {version}, which somebody else wrote",
+            "choose another store_name, or hand the name over (docs/stores)",
+        )
 
 
 def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
@@ -175,8 +184,8 @@ def interrupted(journal: Journal, escrow: Escrow, name: str) -> Bundle | None:
     Raises:
         AdapterError: journal or escrow could not be asked.
     """
-    attempt = _open_attempt(journal.read(name))
-    return escrow.unseal(attempt) if attempt else None
+    announced = _announcements(journal.read(name))
+    return escrow.unseal(announced[-1][0]) if announced else None
 
 
 def _holds(one: Brought, current: str) -> bool:
@@ -192,14 +201,15 @@ def _same(first: Bundle, second: Bundle) -> bool:
     return dict(first) == dict(second)
 
 
-def _open_attempt(records: Sequence[Record]) -> str:
-    """The attempt that was announced last, if nothing says that it became current."""
-    for record in reversed(records):
+def _announcements(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Each attempt that was announced and how it came, the last one last, if nothing says that one became current."""
+    found: list[tuple[str, str]] = []
+    for record in records:
         if record.kind == "version.promoted":
-            return ""
-        if record.kind == IMPORTED:
-            return str(record.data.get("attempt") or "")
-    return ""
+            found = []
+        if record.kind == IMPORTED and record.data.get("attempt"):
+            found.append((str(record.data["attempt"]), str(record.data.get("how") or "")))
+    return found
 
 
 def _recorded(records: Sequence[Record]) -> str | None:
@@ -236,8 +246,8 @@ def _landed(journal: Journal, escrow: Escrow, standing: Standing, sending: _Send
     place = standing.one.place
     if sending is None:
         return _confirmed(journal, escrow, standing)
-    if standing.attempt not in {"", sending.attempt}:
-        _forget(escrow, place, standing.attempt)
+    for attempt in {*standing.earlier, standing.attempt} - {"", sending.attempt}:
+        _forget(escrow, place, attempt)
     taken = land(journal, place, sending.bundle, sending.attempt, standing.current)
     escrow.discard(sending.attempt)
     return Landed(place.name, taken.version, taken.was, there=False)
@@ -252,9 +262,9 @@ def _confirmed(journal: Journal, escrow: Escrow, standing: Standing) -> Landed:
         confirm(journal, place, standing.made_by, version, None)
     if astray(place.store, place.copies, version):
         copy_out(journal, place, place.store.read(place.entry, version), version)
-    for attempt in {standing.made_by, standing.attempt} - {""}:
+    for attempt in {*standing.earlier, standing.made_by, standing.attempt} - {""}:
         if escrow.unseal(attempt) is not None:
-            escrow.discard(attempt)
+            _forget(escrow, place, attempt)
     return Landed(place.name, version, None, there=True)
 
 

@@ -34,6 +34,12 @@ def write(store: Store, copy: Derived, version: str, bundle: Bundle, publish: Pu
         )
 
 
+def foreign(store: Store, entry: str, strays: Mapping[Derived, str | None]) -> Mapping[Derived, str]:
+    """Those of `strays` that show what is no version of the secret `entry`: somebody else wrote them."""
+    known = {version.id for version in store.versions(entry)} if strays else set[str]()
+    return {copy: shown for copy, shown in strays.items() if shown is not None and shown not in known}
+
+
 def withdraw(store: Store, copies: Iterable[Derived], version: str) -> None:
     """Switch off what the copies have of that version. Raises Conflict where one still shows it, AdapterError."""
     for copy in copies:

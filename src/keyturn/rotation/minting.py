@@ -21,7 +21,8 @@ def make_first(journal: Journal, escrow: Escrow, place: Place, make: Callable[[]
     """The first version: what `make` gives, or the one that is there already.
 
     Raises:
-        Refused: the store holds a version that Keyturn did not make, or somebody is at work on this secret.
+        Refused: the store holds a version that Keyturn did not make; an import of it was cut off; or somebody is at
+            work on this secret.
         AdapterError: store, escrow or journal did not do as asked.
     """
     current = place.store.current(place.entry)
@@ -29,7 +30,7 @@ def make_first(journal: Journal, escrow: Escrow, place: Place, make: Callable[[]
         said = f"the store has version {current} of {place.name}, which Keyturn did not write"
         raise Refused(said, f"find out who did; keyturn set {place.name} makes another one current")
     bundle = make() if current is None else place.store.read(place.entry, current)
-    batch = bring(journal, escrow, (Brought(place, bundle, HOW),), locks)
+    batch = bring(journal, escrow, (Brought(place, bundle, HOW, yields=True),), locks)
     if batch.error is not None:
         raise batch.error
     return batch.landed[0]

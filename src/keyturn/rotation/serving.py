@@ -1,7 +1,8 @@
 """Bringing a version to its consumers where no rotation does it: a person brought it, or it was made once.
 
 As with a rotation, what lies at a consumer is looked at first, and each delivery is announced by a record, whose
-number is its fence. Nobody is waited for: no old credential is ended here.
+number is its fence. Nobody is waited for: no old credential is ended here. Derived copies are looked at, too: they may
+have been left behind where whoever wrote the version was cut off, or where it was carried into another store.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,14 @@ from pathlib import Path
 
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Consumer, Delivery
+from keyturn.core.derived import Derived
 from keyturn.core.errors import AdapterError, FenceLost
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.store import Store
 from keyturn.journal.noting import note
 from keyturn.journal.record import Event, Journal
+from keyturn.rotation.copies import astray, foreign
+from keyturn.rotation.intake import Place, copy_out
 from keyturn.rotation.log import Log
 from keyturn.rotation.reconcile import RECONCILED
 from keyturn.system.locks import FileLock
@@ -22,7 +26,10 @@ from keyturn.system.locks import FileLock
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One secret with its store and those who use it. `entry` is its name in the store, `lock` its lock file."""
+    """One secret with its store and those who use it. `entry` is its name in the store, `lock` its lock file.
+
+    `copies` are the derived copies that the store carries.
+    """
 
     name: str
     entry: str
@@ -30,10 +37,13 @@ class Served:
     consumers: Sequence[Consumer]
     publish: Callable[[Bundle], Mapping[str, SecretValue]]
     lock: Path
+    copies: tuple[Derived, ...] = ()
 
 
 def serve(journal: Journal, served: Served, seen: str | None = None) -> Agreement:
-    """Deliver the current version to each consumer where it does not lie; `repaired` says to whom.
+    """Deliver the current version to each consumer where it does not lie, and let the derived copies show it.
+
+    `repaired` says to whom, and which; `copies` those that somebody else wrote, which are left as they are.
 
     Nothing is delivered where the store's current version is not the one that the journal decided. `seen` is what a
     look at the whole store found: the store is asked for this secret alone only where that is not as decided.
@@ -47,13 +57,27 @@ def serve(journal: Journal, served: Served, seen: str | None = None) -> Agreemen
         stored = seen if seen is not None and seen == decided else served.store.current(served.entry)
         if decided is None or stored != decided:
             return Agreement(served.name, decided, stored)
-        return Agreement(served.name, decided, stored, repaired=tuple(_deliver(journal, served, decided)))
+        delivered = _deliver(journal, served, decided)
+        strays, mended = _copies(journal, served, decided)
+        return Agreement(served.name, decided, stored, repaired=(*delivered, *mended), copies=strays)
 
 
 def _decided(journal: Journal, name: str) -> str | None:
     """The version that was made current last, as the journal has it."""
     promoted = (one.data["version"] for one in reversed(journal.read(name)) if one.kind == "version.promoted")
     return next(promoted, None)
+
+
+def _copies(journal: Journal, served: Served, version: str) -> tuple[dict[str, str | None], list[str]]:
+    """The derived copies that somebody else wrote, and what was put right in the others, one line each."""
+    strays = astray(served.store, served.copies, version)
+    theirs = foreign(served.store, served.entry, strays)
+    ours = [copy for copy in strays if copy not in theirs]
+    if ours:
+        place = Place(served.name, served.store, served.entry, copies=tuple(ours), publish=served.publish)
+        copy_out(journal, place, served.store.read(served.entry, version), version)
+    lines = [f"{copy} showed {strays[copy] or 'nothing'}, now it shows {version}" for copy in ours]
+    return {copy.view: shown for copy, shown in theirs.items()}, lines
 
 
 def _deliver(journal: Journal, served: Served, version: str) -> list[str]:

@@ -167,3 +167,13 @@ def test_a_template_that_is_no_url_we_know_is_not_used() -> None:
 def test_a_url_with_a_password_is_known(text: str, *, holds: bool) -> None:
     """Before the @ and behind a colon."""
     assert is_url_with_password(SecretValue(text)) is holds
+
+
+def test_a_part_of_a_query_without_a_name_is_never_told() -> None:
+    """It may be the secret of the URL; and a template that has a field there gets it."""
+    text = SecretValue("https://hooks.example.com/x?T0KENvalue&v=2")
+    assert part("https://hooks.example.com/{value}?v=2", text).doubts == (
+        "its query differs from the template's in what has no name",
+    )
+    parted = part("https://hooks.example.com/x?{token}&v=2", text)
+    assert (parted.parts, parted.doubts) == ({"token": SecretValue("T0KENvalue")}, ())

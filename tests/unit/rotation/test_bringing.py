@@ -252,6 +252,19 @@ def test_another_content_refuses_all_of_them(world: World) -> None:
     assert not world.stores["database"].names()
 
 
+def test_what_was_written_and_not_confirmed_is_refused_with_the_way_to_confirm_it(world: World) -> None:
+    """The file says something else meanwhile: what lies there is our own, and the command that ends it is named."""
+    world.stores["database"].fail("put", Unavailable("no answer"), after=True)
+    world.bring(world.brought("database", "first"))
+    with pytest.raises(Refused, match="database has version") as caught:
+        world.bring(world.brought("database", "second"))
+    assert "keyturn resume database" in caught.value.remedy
+    world.bring(world.brought("database", "first"))
+    with pytest.raises(Refused) as caught:
+        world.bring(world.brought("database", "second"))
+    assert "keyturn history database" in caught.value.remedy
+
+
 def test_another_content_gives_way_where_that_is_said(world: World) -> None:
     """It becomes the next version, and the former one is the previous one."""
     world.bring()

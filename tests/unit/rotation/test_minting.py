@@ -10,7 +10,7 @@ import pytest
 from keyturn.core.errors import AdapterError, OutcomeUnknown, Refused, Unavailable
 from keyturn.core.secret import Bundle
 from keyturn.core.version import VersionState
-from keyturn.rotation.bringing import Landed
+from keyturn.rotation.bringing import Brought, Landed, bring
 from keyturn.rotation.intake import Place
 from keyturn.rotation.minting import make_first
 from keyturn.testing.bench import Bench
@@ -82,3 +82,31 @@ def test_a_value_that_somebody_else_wrote_is_not_taken_for_our_own(bench: Bench,
     assert current(bench) == [foreign]
     assert not bench.journal.read(NAME)
     assert next(numbers) == 1
+
+
+def test_what_a_person_brought_and_what_was_cut_off_is_not_given_up_for_a_new_one(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    """Nothing is announced or written; brought to its end, it is the first version, and that one is found."""
+    imported = Brought(Place(NAME, bench.store, NAME), Bundle({"value": "the one in use"}), "import")
+    bench.store.fail("stage", Unavailable("away"))
+    assert bring(bench.journal, bench.escrow, [imported], bench.folder).left == (NAME,)
+    written = len(bench.journal.read(NAME))
+    with pytest.raises(Refused, match="an import of app-key was cut off") as caught:
+        make(bench, numbers)
+    assert caught.value.remedy == "keyturn resume app-key brings it to its end"
+    assert (current(bench), len(bench.journal.read(NAME))) == ([], written)
+    (landed,) = bring(bench.journal, bench.escrow, [imported], bench.folder).landed
+    assert make(bench, numbers).version == landed.version
+    assert bench.store.read(NAME, landed.version)["value"] == imported.bundle["value"]
+
+
+def test_a_person_may_bring_the_one_in_use_after_a_new_one_was_cut_off(bench: Bench, numbers: Iterator[int]) -> None:
+    """What Keyturn made gives way to it, and is forgotten."""
+    bench.store.fail("stage", Unavailable("away"))
+    with suppress(AdapterError):
+        make(bench, numbers)
+    imported = Brought(Place(NAME, bench.store, NAME), Bundle({"value": "the one in use"}), "import")
+    (landed,) = bring(bench.journal, bench.escrow, [imported], bench.folder).landed
+    assert current(bench) == [landed.version]
+    assert bench.store.read(NAME, landed.version)["value"] == imported.bundle["value"]

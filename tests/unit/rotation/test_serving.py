@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 
 from keyturn.core.consumer import Consumer, Delivery
+from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import FenceLost, Refused, Unavailable
-from keyturn.core.secret import Bundle
+from keyturn.core.secret import Bundle, SecretValue
 from keyturn.rotation.intake import Place, take_in
 from keyturn.rotation.serving import Served, serve
 from keyturn.system.locks import FileLock
 from keyturn.testing.bench import Bench
+from keyturn.testing.copying_store import CopyingStore, Written
 from keyturn.testing.fake_consumer import FakeConsumer
 
 NAME = "smtp"
+LOGIN = Derived("smtp-login", "SMTP-LOGIN", Form.SECRET, NAME)
+OTHER = Derived("smtp-other", "SMTP-OTHER", Form.SECRET, NAME)
 
 
 class Full(FakeConsumer):
@@ -123,3 +127,53 @@ def test_a_secret_that_somebody_works_on_is_left_alone(bench: Bench) -> None:
     bring(bench, "one")
     with FileLock(bench.folder / f"{NAME}.lock"), pytest.raises(Refused):
         serve(bench.journal, served(bench, FakeConsumer("api", [])))
+
+
+def publish(bundle: Bundle) -> dict[str, SecretValue]:
+    """Two views."""
+    return {LOGIN.view: bundle["value"], OTHER.view: bundle["value"]}
+
+
+def copied(bench: Bench, *consumers: Consumer) -> tuple[CopyingStore, Served]:
+    """The secret in a store that carries two copies of it."""
+    store = CopyingStore()
+    bench.store = store
+    lock = bench.folder / f"{NAME}.lock"
+    return store, Served(NAME, NAME, store, consumers, publish, lock, (LOGIN, OTHER))
+
+
+def test_copies_that_were_left_behind_are_put_right_once(bench: Bench) -> None:
+    """Whoever brought the version was cut off before they were written; the second look writes nothing."""
+    store, place = copied(bench)
+    first = bring(bench, "one")
+    assert [line.split()[-4:] for line in serve(bench.journal, place).repaired] == [["now", "it", "shows", first]] * 2
+    second = bring(bench, "two")
+    agreed = serve(bench.journal, place)
+    assert all(f"showed {first}, now it shows {second}" in line for line in agreed.repaired)
+    assert [store.shows(LOGIN), store.shows(OTHER)] == [second, second]
+    said = {record.data["subject"] for record in bench.journal.read(NAME) if record.kind == "observation.made"}
+    assert said == {"copy:smtp-login", "copy:smtp-other"}
+    written = len(bench.journal.read(NAME))
+    assert (serve(bench.journal, place).repaired, len(bench.journal.read(NAME))) == ((), written)
+
+
+def test_a_copy_that_somebody_else_wrote_is_told_and_the_other_one_put_right(bench: Bench) -> None:
+    """His stays as it is."""
+    store, place = copied(bench)
+    version = bring(bench, "one")
+    store.written[LOGIN.form, LOGIN.entry.casefold()] = [Written("his", SecretValue("his own"))]
+    agreed = serve(bench.journal, place)
+    assert list(agreed.copies) == [LOGIN.view]
+    assert store.shows(LOGIN) == agreed.copies[LOGIN.view]
+    assert store.shows(OTHER) == version
+
+
+def test_a_copy_that_cannot_be_written_keeps_nobody_from_the_version(bench: Bench) -> None:
+    """The consumers have it before the failure is told."""
+    user = FakeConsumer("api", [])
+    store, place = copied(bench, user)
+    version = bring(bench, "one")
+    store.fail("derive", Unavailable("away"))
+    with pytest.raises(Unavailable):
+        serve(bench.journal, place)
+    assert user.delivered(NAME) == version
