@@ -251,3 +251,19 @@ def test_no_word_of_a_value_is_in_what_was_said(guide: Keyturn) -> None:
         guide(*words)
     assert VALUE not in "".join(guide.heard)
     assert VALUE.encode() not in (guide.folder / ".keyturn/journal.db").read_bytes()
+
+
+def test_what_eject_wrote_is_taken_in_again_with_its_empty_fields(
+    guide: Keyturn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No former key, no name of a key: the way back is the one command that the page beside the files names."""
+    assert guide("provision", "app-key", "--yes").status == 0
+    bring(guide, "azure-storage", "key")
+    assert guide("eject", "out", "--reason", "a test", "--yes").status == 0
+    other = begin(Keyturn(tmp_path_factory.mktemp("elsewhere")))
+    said = other("import", "--yes", guide.folder / "out/secrets")
+    assert said.status == 0, said
+    for part in ("app-key.value", "azure-storage.key"):
+        values = {one("get", part, "--reveal", "--reason", "a test").out for one in (guide, other)}
+        assert len(values) == 1
+    assert other("get", "app-key.fallbacks", "--reveal", "--reason", "a test").out == ""

@@ -21,6 +21,9 @@ PUBLIC = frozenset(
 )
 """Fields that are no secret by themselves, whatever the kind."""
 
+MAY_BE_EMPTY = frozenset({"fallbacks", "chain", "ca_bundle", "key_name", "key_id"})
+"""Fields that say by an empty value that there is none of it."""
+
 Fields: TypeAlias = dict[str, SecretValue]
 
 
