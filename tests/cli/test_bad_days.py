@@ -160,6 +160,9 @@ def test_init_gives_the_recovery_code_to_the_file_alone(keyturn: Keyturn) -> Non
     code = (keyturn.folder / "recovery").read_text()
     assert code not in "".join(keyturn.heard)
     assert len(code.split("-")) == 9
+    (keyturn.folder / "another").mkdir()
+    said = keyturn("init", "another", "--service", "clo", "--recovery-file", "other")
+    assert "recovery code: other (put it on paper" in said.out
     for name, mode in (("recovery", 0o600), (".keyturn", 0o700), (".keyturn/vault.key", 0o600)):
         assert (keyturn.folder / name).stat().st_mode & 0o777 == mode
     assert document["data"]["vault_id"] in (keyturn.folder / "keyturn.toml").read_text()
@@ -375,7 +378,7 @@ def test_as_another_user_the_error_says_so_in_two_lines(begun: Keyturn) -> None:
         what, now = both_lines(one.err)
         assert str(state) in what
         assert "Permission denied" in what
-        assert "as the user that Keyturn runs as" in now
+        assert "owner and mode" in now
 
 
 def test_a_file_for_set_that_is_not_there_says_what_now(begun: Keyturn) -> None:

@@ -267,3 +267,12 @@ def test_what_eject_wrote_is_taken_in_again_with_its_empty_fields(
         values = {one("get", part, "--reveal", "--reason", "a test").out for one in (guide, other)}
         assert len(values) == 1
     assert other("get", "app-key.fallbacks", "--reveal", "--reason", "a test").out == ""
+
+
+def test_import_over_a_key_that_was_made_names_the_command_that_brings_another(guide: Keyturn) -> None:
+    """Whoever provisions first and imports then is told how to bring what the application uses."""
+    assert guide("provision", "app-key", "--yes").status == 0
+    (guide.folder / "secret_key").write_text(VALUE * 2)
+    said = guide("import", "--yes", "secret_key")
+    assert said.status == 5
+    assert "keyturn set app-key brings another" in said.out

@@ -120,8 +120,11 @@ def _brought(assembly: Assembly, ready: Ready, *, replace: bool) -> Brought:
 
 
 def _other_content(assembly: Assembly, name: str) -> str:
-    if assembly.manifest.secret(name).kind == "manual":
+    kind = assembly.manifest.secret(name).kind
+    if kind == "manual":
         return "--replace makes what was found the current version"
+    if not rotates(kind):
+        return f"keyturn set {name} brings another; else leave it here with --map NAME=ignore"
     return "import takes in a first version only; leave it with --map NAME=ignore"
 
 

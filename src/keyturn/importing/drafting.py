@@ -252,4 +252,6 @@ def _shared(ready: list[Ready]) -> Iterator[Finding]:
         for other, its_name, its_value in held[:at]:
             if other != secret and value == its_value:
                 said = f"{secret}.{name} and {other}.{its_name} are one and the same value"
-                yield Finding("import-shared", secret, Severity.WARNING, said, f"rotate {secret} soon")
+                yield Finding(
+                    "import-shared", secret, Severity.WARNING, said, f"change {secret} soon, and give each its own"
+                )
