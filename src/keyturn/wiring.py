@@ -33,7 +33,7 @@ from keyturn.rotation.standing import moved
 from keyturn.stores.carried import CarriedStore
 from keyturn.stores.local import LocalEscrow, LocalVault, SelfKeys, Where
 from keyturn.stores.local.declared import place
-from keyturn.system.files import make_directory
+from keyturn.system.files import is_there, make_directory
 
 __all__ = ["CLAIM", "SELF_VAULT", "Assembly", "Created", "State", "actor", "assemble", "create_state", "state_of"]
 
@@ -82,10 +82,10 @@ def create_state(state: State, clock: Clock | None = None) -> Created:
 
 
 def _check_unused(state: State) -> None:
-    if state.journal.exists():
+    if is_there(state.journal):
         raise Refused(f"{state.journal} is there already", "choose another state directory, or keep using this one")
     for path in (state.vault, state.self_vault):
-        if path.exists():
+        if is_there(path):
             raise Refused(
                 f"{path} is there without a journal: an init that was cut off, or a journal that was lost",
                 f"restore the journal; if nothing was ever kept there, remove {state.directory}",
@@ -132,8 +132,8 @@ class Assembly:
 
     @cached_property
     def journal(self) -> Journal:
-        """The journal. Raises NotFound before `keyturn init`."""
-        if not self.state.journal.exists():
+        """The journal. Raises NotFound before `keyturn init`, Denied where this user may not look."""
+        if not is_there(self.state.journal):
             raise NotFound(f"{self.state.journal} is not there", "keyturn init")
         real = SqliteJournal(self.state.journal, actor=actor(), clock=self.clock, high_water=self.state.high_water)
         journal: Journal = self._around("journal", real)

@@ -182,3 +182,19 @@ def furnish(installation: Installation) -> None:
 def clo(installation: Installation) -> Keyturn:
     """The command on that installation."""
     return Keyturn(installation.folder, installation.manifest_path)
+
+
+@contextlib.contextmanager
+def nobody(folder: Path) -> Iterator[None]:
+    """As the user `nobody`, who can go through the folders of the test and owns nothing. Only root can be another."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *list(folder.parents)[:-2]):
+        path.chmod(path.stat().st_mode | 0o011)
+    (folder / "keyturn.toml").chmod(0o644)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

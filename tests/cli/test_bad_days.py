@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from keyturn.cli import say
-from tests.cli.conftest import Keyturn, check
+from tests.cli.conftest import Keyturn, check, nobody
 
 CANARY = "c4n4ry-v4lue-7f3a9"
 
@@ -160,6 +160,9 @@ def test_init_gives_the_recovery_code_to_the_file_alone(keyturn: Keyturn) -> Non
     code = (keyturn.folder / "recovery").read_text()
     assert code not in "".join(keyturn.heard)
     assert len(code.split("-")) == 9
+    (keyturn.folder / "another").mkdir()
+    said = keyturn("init", "another", "--service", "clo", "--recovery-file", "other")
+    assert "recovery code: other (put it on paper" in said.out
     for name, mode in (("recovery", 0o600), (".keyturn", 0o700), (".keyturn/vault.key", 0o600)):
         assert (keyturn.folder / name).stat().st_mode & 0o777 == mode
     assert document["data"]["vault_id"] in (keyturn.folder / "keyturn.toml").read_text()
@@ -359,3 +362,27 @@ def test_a_gap_is_accepted_with_a_reason_and_after_a_look_only(begun: Keyturn) -
     assert begun("audit", "verify").status == 0
     assert begun.document("audit", "show", "smtp")["data"]["records"][-1]["kind"] == "gap"
     assert begun("set", "smtp", "username=@p", "password=@p").status == 0
+
+
+def test_as_another_user_the_error_says_so_in_two_lines(begun: Keyturn) -> None:
+    """Whoever may not look into the state directory is no unforeseen case."""
+    state, calls = begun.folder / ".keyturn", (("status",), ("doctor",), ("get", "smtp"), ("audit", "verify"))
+    for words in calls:  # what a command imports, this user may not read
+        begun(*words)
+    state.chmod(0)
+    with nobody(begun.folder):
+        ended = [begun(*words) for words in calls]
+    state.chmod(0o700)
+    assert [one.status for one in ended] == [3, 3, 3, 3]
+    for one in ended:
+        what, now = both_lines(one.err)
+        assert str(state) in what
+        assert "Permission denied" in what
+        assert "owner and mode" in now
+
+
+def test_a_file_for_set_that_is_not_there_says_what_now(begun: Keyturn) -> None:
+    """The field is named with the ways to bring it."""
+    said = begun("set", "smtp", "username=@recovery", "password=@nowhere")
+    assert said.status == 3
+    assert "password=@FILE" in both_lines(said.err)[1]

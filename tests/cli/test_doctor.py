@@ -1,6 +1,5 @@
 """`doctor` over a Key Vault: what it asks, what it never asks, and what it says of secrets that nobody rotates."""
 
-import contextlib
 import os
 import tempfile
 from collections import Counter
@@ -18,7 +17,7 @@ from keyturn.testing.key_vault import KeyVaultServer
 from keyturn.testing.key_vault_contents import Role
 from keyturn.testing.resource_manager import RESOURCE_ID, setting
 from keyturn.wiring import assemble
-from tests.cli.conftest import Keyturn
+from tests.cli.conftest import Keyturn, nobody
 
 MANY, PAGE = 1000, 25
 DIRECTORIES = """
@@ -227,23 +226,10 @@ def test_a_directory_that_this_user_may_not_write_to_is_missed(few: Keyturn, tmp
         if os.geteuid() != 0:
             (home / "bundle-home").chmod(0o500)
             (home / "status").chmod(0o300)
-        with nobody(tmp_path) if os.geteuid() == 0 else contextlib.nullcontext():
+        with nobody(tmp_path):
             looks = tuple(directory_rights(assemble(load(few.manifest))))
     found = {one.subject: one for look in looks for one in findings(look)}
     assert found[str(home / "bundle-home")].reason == "right-missing"
     assert "write to the directory around bundle_dir of api" in found[str(home / "bundle-home")].message
     assert "read status_dir of api" in found[str(home / "status")].message
     assert "setfacl -m u:" in found[str(home / "status")].remedy
-
-
-@contextlib.contextmanager
-def nobody(folder: Path) -> Iterator[None]:
-    """As the user `nobody`, who can go through the folders of the test and owns nothing."""
-    for path in (folder, *list(folder.parents)[:-2]):
-        path.chmod(path.stat().st_mode | 0o011)
-    (folder / "keyturn.toml").chmod(0o644)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)

@@ -251,3 +251,28 @@ def test_no_word_of_a_value_is_in_what_was_said(guide: Keyturn) -> None:
         guide(*words)
     assert VALUE not in "".join(guide.heard)
     assert VALUE.encode() not in (guide.folder / ".keyturn/journal.db").read_bytes()
+
+
+def test_what_eject_wrote_is_taken_in_again_with_its_empty_fields(
+    guide: Keyturn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No former key, no name of a key: the way back is the one command that the page beside the files names."""
+    assert guide("provision", "app-key", "--yes").status == 0
+    bring(guide, "azure-storage", "key")
+    assert guide("eject", "out", "--reason", "a test", "--yes").status == 0
+    other = begin(Keyturn(tmp_path_factory.mktemp("elsewhere")))
+    said = other("import", "--yes", guide.folder / "out/secrets")
+    assert said.status == 0, said
+    for part in ("app-key.value", "azure-storage.key"):
+        values = {one("get", part, "--reveal", "--reason", "a test").out for one in (guide, other)}
+        assert len(values) == 1
+    assert other("get", "app-key.fallbacks", "--reveal", "--reason", "a test").out == ""
+
+
+def test_import_over_a_key_that_was_made_names_the_command_that_brings_another(guide: Keyturn) -> None:
+    """Whoever provisions first and imports then is told how to bring what the application uses."""
+    assert guide("provision", "app-key", "--yes").status == 0
+    (guide.folder / "secret_key").write_text(VALUE * 2)
+    said = guide("import", "--yes", "secret_key")
+    assert said.status == 5
+    assert "keyturn set app-key brings another" in said.out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Keyturn
+from tests.cli.conftest import Keyturn, nobody
 
 CANARY = "canary-5b7e21f0a9"
 DECLARED = """
@@ -168,3 +168,27 @@ def test_production_asks_for_the_name_of_the_service(first_day: Keyturn) -> None
     assert said.status == 2
     assert "--yes" in said.err
     assert _state(first_day, "--plan") == {"smtp": "new", "payment": "new"}
+
+
+def test_a_directory_in_a_directory_is_left_and_may_be_named(first_day: Keyturn) -> None:
+    """Nobody is told to remove it."""
+    sources = first_day.folder / "sources"
+    (sources / "secrets").mkdir(parents=True)
+    said = first_day("import", "sources", "--plan")
+    assert "sources/secrets: refused (a directory)" in said.out
+    assert "name it by itself if it is meant" in said.out
+    assert "remove it" not in said.out
+
+
+def test_a_source_that_this_user_may_not_read_exits_3(first_day: Keyturn) -> None:
+    """A directory, or one on the way to a file: the error names it, and what to look at."""
+    closed = first_day.folder / "closed"
+    closed.mkdir(mode=0)
+    with nobody(first_day.folder):
+        ended = [first_day("import", source, "--plan") for source in ("closed", "closed/file")]
+    closed.chmod(0o700)
+    assert [one.status for one in ended] == [3, 3]
+    for one in ended:
+        assert f"error: {closed}" in one.err
+        assert "Permission denied" in one.err
+        assert "now:   " in one.err

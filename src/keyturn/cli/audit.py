@@ -13,6 +13,7 @@ from keyturn.cli.outside import checkpoints_of, not_sent
 from keyturn.core.errors import NotFound
 from keyturn.journal.audit import records
 from keyturn.journal.record import Record
+from keyturn.system.files import is_there
 from keyturn.wiring import State, state_of
 
 PATIENCE = 30.0
@@ -23,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The journal
 
 def _state(context: typer.Context) -> State:
     state = state_of(manifest(context).keyturn.state)
-    if not state.journal.exists():
+    if not is_there(state.journal):
         raise NotFound(f"{state.journal} is not there", "keyturn init")
     return state
 

@@ -109,7 +109,10 @@ def _checked(assembly: Assembly, asked: Asked) -> Asked:
     chosen = asked.secrets or tuple(_kept(assembly, asked.source))
     opens = {secret for _, secret in manifest.stores[asked.target].admins}
     if within := [name for name in chosen if name in opens]:
-        raise Refused(f"{within[0]} opens {asked.target}, and cannot lie in it", "leave it where it is")
+        raise Refused(
+            f"{within[0]} opens {asked.target}, and cannot lie in it",
+            "leave it where it is; name the others instead of --all",
+        )
     return replace(asked, secrets=chosen)
 
 
@@ -198,7 +201,8 @@ def _done(manifest: Manifest, asked: Asked, rows: list[Row]) -> Iterator[str]:
     copied = [row for row in rows if row.state in {"copied", "there"}]
     there = sum(row.state == "there" for row in copied)
     if copied:
-        yield f"{len(copied)} secrets lie in {asked.target}, {there} of them did already; {asked.source} is as it was"
+        lie = "1 secret lies" if len(copied) == 1 else f"{len(copied)} secrets lie"
+        yield f"{lie} in {asked.target}, {there} already did; {asked.source} is as it was"
     moving = [row.secret for row in copied if manifest.store_of(row.secret) != asked.target]
     if moving:
         entry = f', store_name = "{asked.entry}"' if asked.entry else ""

@@ -49,7 +49,7 @@ class _Plan:
 
 def command(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files and directories.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", readable=False, help="Files and directories.")],
     *,
     maps: Annotated[
         list[str] | None,
@@ -58,7 +58,9 @@ def command(  # noqa: PLR0913 - one parameter for each option
     root: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Follow NAME_FILE variables; their paths begin here.")
     ] = None,
-    identity: Annotated[Path | None, typer.Option(metavar="FILE", help="What opens .env.age files.")] = None,
+    identity: Annotated[
+        Path | None, typer.Option(metavar="FILE", readable=False, help="What opens .env.age files.")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Also replace other content of secrets that a person changes.")
     ] = False,
@@ -118,8 +120,11 @@ def _brought(assembly: Assembly, ready: Ready, *, replace: bool) -> Brought:
 
 
 def _other_content(assembly: Assembly, name: str) -> str:
-    if assembly.manifest.secret(name).kind == "manual":
+    kind = assembly.manifest.secret(name).kind
+    if kind == "manual":
         return "--replace makes what was found the current version"
+    if not rotates(kind):
+        return f"keyturn set {name} brings another; else leave it here with --map NAME=ignore"
     return "import takes in a first version only; leave it with --map NAME=ignore"
 
 

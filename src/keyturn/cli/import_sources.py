@@ -18,7 +18,7 @@ from keyturn.stores.taking import Entry, Found, Refusal, follow_files, read_dire
 from keyturn.stores.taking.env import env_entries
 from keyturn.stores.taking.found import gathered
 from keyturn.stores.taking.variables import SUFFIX
-from keyturn.system.files import OPEN_TO_OTHERS
+from keyturn.system.files import OPEN_TO_OTHERS, typed_errors
 
 _ENV = re.compile(r"(?:.*\.)?env(?:\..*)?\Z")
 SEALED = ".age"
@@ -72,9 +72,11 @@ def _names_file(key: str) -> bool:
 
 
 def _one(source: Path, identity: Path | None) -> Found:
-    if source.is_dir():
+    with typed_errors(str(source)):
+        directory, there = source.is_dir(), source.exists() or source.is_symlink()
+    if directory:
         return read_directory(source)
-    if not source.exists() and not source.is_symlink():
+    if not there:
         raise NotFound(f"{source} is not there", "name a file or a directory")
     if source.suffix == SEALED:
         return _parsed(source, _opened(source, identity))

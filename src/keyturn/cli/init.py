@@ -78,6 +78,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         lines = (
             *(f"{what.replace('_', ' ')}: {path}" for what, path in made.items()),
             f"checkpoint key: {created.checkpoint_key}",
+            *((f"recovery code: {recovery_file} (put it on paper, then remove the file)",) if recovery_file else ()),
             *(f"directory: {path} (0700)" for path in laid.made),
             FROM_GUIDE if guide else "next: declare a secret in it, then keyturn plan",
         )

@@ -13,7 +13,7 @@ from keyturn.cli import say
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.opening import opened
 from keyturn.cli.placing import where
-from keyturn.core.errors import KeyturnError, NotAvailable, Refused, Unavailable, UsageError
+from keyturn.core.errors import KeyturnError, NotAvailable, NotFound, Refused, Unavailable, UsageError
 from keyturn.core.kinds import rotates
 from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
 from keyturn.rotation.intake import Taken, take_in
@@ -144,10 +144,17 @@ def read(source: Source) -> str:
         content, name = sys.stdin.buffer.read(limit + 1), "stdin"
     else:
         name = source.where[1:]
-        content = read_file(Path(name), limit)
+        content = _content(name, source.field, limit)
     if len(content) > limit:
         raise UsageError(f"{name} holds more than {MAX_FIELD_BYTES} bytes", "a value is shorter")
     return _text(content, name)
+
+
+def _content(name: str, field: str, limit: int) -> bytes:
+    try:
+        return read_file(Path(name), limit)
+    except NotFound as missing:
+        raise NotFound(missing.message, f"{field}=@FILE with a file that is there, or {field}=prompt") from None
 
 
 def _text(content: bytes, name: str) -> str:

@@ -18,7 +18,7 @@ from keyturn.journal.noting import note
 from keyturn.journal.record import SYSTEM, Event
 from keyturn.stores.local import Keyring, LocalVault, Where
 from keyturn.stores.local.keyring import SlotLook
-from keyturn.system.files import make_directory
+from keyturn.system.files import is_there, make_directory
 from keyturn.system.locks import FileLock
 from keyturn.wiring import Assembly
 
@@ -198,7 +198,7 @@ def seen(assembly: Assembly) -> Ways:
         exposed = tuple(_still_exposed(assembly))
     except KeyturnError:
         exposed = ()  # the check of the chains says why
-    return Ways(str(key_file), key_file.exists(), vaults, exposed)
+    return Ways(str(key_file), is_there(key_file), vaults, exposed)
 
 
 def _still_exposed(assembly: Assembly) -> Iterator[Exposed]:

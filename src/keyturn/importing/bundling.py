@@ -21,6 +21,11 @@ PUBLIC = frozenset(
 )
 """Fields that are no secret by themselves, whatever the kind."""
 
+MAY_BE_EMPTY = frozenset({"fallbacks", "chain", "ca_bundle", "key_name", "key_id"})
+"""Fields that say by an empty value that there is none of it."""
+
+_LATER = "it is taken as it is; bring a better one when it is changed next"
+
 Fields: TypeAlias = dict[str, SecretValue]
 
 
@@ -53,7 +58,7 @@ def bundled(name: str, table: SecretTable, pieces: Pieces, now: datetime) -> tup
         filled, doubts = _filled(table, fields, now)
     except UsageError as error:
         return None, [*findings, Finding("import-form", name, Severity.CRITICAL, error.message, error.remedy)]
-    findings += [Finding("import-doubt", name, Severity.WARNING, doubt, f"keyturn history {name}") for doubt in doubts]
+    findings += [Finding("import-doubt", name, Severity.WARNING, doubt, _LATER) for doubt in doubts]
     whole = {**filled, **fields}
     if missing := [field for field in table.bundle if field not in whole]:
         keys = sorted({piece.entry.key for found in pieces.values() for piece in found})
@@ -107,7 +112,7 @@ def _short(name: str, fields: Fields) -> Iterator[Finding]:
     for field, value in fields.items():
         if field not in PUBLIC and is_short(value):
             said = f"{name}.{field} is shorter than a credential should be"
-            yield Finding("import-short", name, Severity.WARNING, said, f"change it soon: keyturn plan {name}")
+            yield Finding("import-short", name, Severity.WARNING, said, "it is taken as it is; change it soon")
 
 
 def _filled(table: SecretTable, fields: Fields, now: datetime) -> tuple[Fields, tuple[str, ...]]:

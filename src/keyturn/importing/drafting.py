@@ -7,7 +7,7 @@ from datetime import datetime
 from keyturn.core.errors import UsageError
 from keyturn.core.finding import Finding, Severity
 from keyturn.core.secret import SecretValue, check_text
-from keyturn.importing.bundling import PUBLIC, Piece, Pieces, bundled
+from keyturn.importing.bundling import MAY_BE_EMPTY, PUBLIC, Piece, Pieces, bundled
 from keyturn.importing.judging import is_placeholder, length_class, looks_secret, named_secret
 from keyturn.importing.leads import Lead, Leads, canonical
 from keyturn.importing.pairs import identity_of, is_authority
@@ -161,7 +161,7 @@ class _Drafting:
 
     def _part(self, item: _Item, lead: Lead) -> None:
         table, entry = self._secrets[lead.secret], item.entry
-        if not entry.value:
+        if not entry.value and not _may_be_empty(table, lead):
             self._stop(item, "import-empty", "it is empty", f"fill it in, or --map {entry.key}=ignore")
             return
         try:
@@ -225,6 +225,12 @@ def _subject(entry: Entry) -> str:
     return place if entry.line is None else f"{place} {entry.key}"
 
 
+def _may_be_empty(table: SecretTable, lead: Lead) -> bool:
+    """Whether the whole value is a field that may be empty: eject writes those as well."""
+    field = lead.template.removeprefix("{").removesuffix("}")
+    return field in MAY_BE_EMPTY and table.follows.get(field) == ""
+
+
 def _same_place(declared: str, value: SecretValue) -> bool:
     return value == SecretValue(declared) or _lower(value.reveal()) == SecretValue(declared.lower())
 
@@ -246,4 +252,6 @@ def _shared(ready: list[Ready]) -> Iterator[Finding]:
         for other, its_name, its_value in held[:at]:
             if other != secret and value == its_value:
                 said = f"{secret}.{name} and {other}.{its_name} are one and the same value"
-                yield Finding("import-shared", secret, Severity.WARNING, said, f"rotate {secret} soon")
+                yield Finding(
+                    "import-shared", secret, Severity.WARNING, said, f"change {secret} soon, and give each its own"
+                )

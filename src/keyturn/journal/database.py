@@ -59,7 +59,7 @@ _MEANINGS: Mapping[Failure, tuple[type[AdapterError], str, str]] = {
     Failure.DISK: (
         Unavailable,
         "cannot be used: the disk did not do as asked",
-        "keyturn doctor, then start again",
+        "df: has that filesystem room? keyturn doctor, then start again",
     ),
     Failure.FORBIDDEN: (Denied, "may not be written", "check its owner, mode and mount"),
     Failure.CONSTRAINT: (Conflict, "refused a change of its records", "read it again"),

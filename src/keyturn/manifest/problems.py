@@ -67,14 +67,15 @@ class ManifestError(UsageError):
 
     Args:
         problems: at least one. All of them are kept, the first MAX_LINES are shown.
+        remedy: what now, if it is not to mend them.
     """
 
     code = "manifest"
     default_remedy = "mend these lines, then: keyturn plan"
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], remedy: str = "") -> None:
         self.problems = tuple(sorted(set(problems)))
         lines = [str(problem) for problem in self.problems[:MAX_LINES]]
         if len(self.problems) > MAX_LINES:
             lines.append(f"and {len(self.problems) - MAX_LINES} more problems")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(lines), remedy)

@@ -56,7 +56,10 @@ def _read(file: str) -> bytes:
         # Non-blocking, so that a FIFO under this name cannot hang the command.
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise _error(file, top, "there is no manifest here", "write one with: keyturn init") from None
+        missing = Problem(file, *top, "there is no manifest here", "write one with: keyturn init")
+        raise ManifestError(
+            [missing], "keyturn init, or --manifest PATH before the command if it is elsewhere"
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file name"
         raise _error(file, top, f"cannot be opened: {reason}", "check the path and its permissions") from None

@@ -347,6 +347,23 @@ def write_atomic(
         directory.write(path.name, content, mode=mode, group=group, durable=durable)
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has that name.
+
+    Raises:
+        Denied: this user may not look into one of its directories.
+        Unavailable: nobody can tell.
+    """
+    try:
+        return path.exists()
+    except PermissionError:
+        raise Denied(
+            f"{path}: Permission denied", "run it as the user that Keyturn runs as, or look at owner and mode"
+        ) from None
+    except OSError as error:
+        _raise_typed(error, str(path))
+
+
 def read_file(path: Path, limit: int, *, private: int = 0) -> bytes:
     """The content of a regular file (see `Directory.read`)."""
     with Directory(path.parent, follow=True) as directory:

@@ -166,6 +166,7 @@ def test_a_code_for_what_no_target_takes_is_refused(code: str) -> None:
 def test_one_value_in_two_secrets_and_a_short_one_are_told() -> None:
     """By their names."""
     made = drafted({"SMTP_PASSWORD": GOOD, "GRAFANA_ADMIN_PASSWORD": GOOD, "PROMETHEUS_ADMIN_PASSWORD": "hunter2"})
+    assert not [one for one in made.findings if "keyturn plan" in one.remedy or "rotate" in one.remedy]
     assert warnings(made) == ["import-short", "import-shared"]
     assert "grafana.password and smtp.password are one and the same" in made.findings[-1].message
     assert obstacles(made) == []

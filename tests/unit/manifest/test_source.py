@@ -23,6 +23,13 @@ def test_a_missing_file_is_said_with_the_command_that_writes_one(tmp_path: Path)
     )
 
 
+def test_a_missing_file_is_no_line_to_mend(tmp_path: Path) -> None:
+    """What now is the command that writes one, or the option that names another."""
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path / "no.toml")
+    assert caught.value.remedy == "keyturn init, or --manifest PATH before the command if it is elsewhere"
+
+
 def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     """A directory and a FIFO are refused, and the FIFO does not hang."""
     os.mkfifo(tmp_path / "fifo", 0o600)

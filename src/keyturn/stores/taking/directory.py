@@ -1,12 +1,14 @@
 """Files that hold one value each, as Docker, Swarm and Kubernetes mount them."""
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from keyturn.core.errors import AdapterError, Conflict
 from keyturn.core.secret import MAX_FIELD_BYTES, SecretValue
 from keyturn.stores.taking.found import Entry, Found, Refusal, entry_of, gathered
-from keyturn.system.files import Directory
+from keyturn.system.files import Directory, typed_errors
 
 DATA = "..data"
 _GENERATION = re.compile(r"\.\.[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -60,6 +62,10 @@ def _item(directory: Directory, name: str, source: Path | None = None) -> Entry 
     if name.startswith("."):
         return Refusal(source, None, name, "a hidden file", "name it by itself if it is meant")
     try:
+        with typed_errors(str(source)):
+            status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            return Refusal(source, None, name, "a directory", "name it by itself if it is meant")
         return file_entry(content_of(directory, name), source, name)
     except AdapterError as error:
         return Refusal(source, None, name, error.message, error.remedy)
