@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.cli.conftest import Keyturn, nobody
 
@@ -47,6 +49,26 @@ def test_a_plan_writes_nothing_and_shows_no_value(first_day: Keyturn) -> None:
     assert _state(first_day, "--plan") == {"smtp": "new", "payment": "new"}
     assert {path: path.read_bytes() for path in before} == before
     assert CANARY not in "".join(first_day.heard)
+
+
+@pytest.mark.parametrize("own", [".keyturn", ".keyturn/vault.key"])
+def test_keyturn_s_own_state_is_no_source(first_day: Keyturn, own: str) -> None:
+    """The state directory and the key file are refused before a byte of them is read."""
+    said = first_day("import", own, "--plan")
+    assert said.status == 2
+    assert "is Keyturn's own state" in said.err
+    assert "vault.key:" not in said.out
+
+
+def test_a_key_that_is_set_is_the_key_that_is_imported(first_day: Keyturn) -> None:
+    """PEM text keeps its last line break by either way, so that the same file is there already."""
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = first_day.folder / "stripe-api-key"
+    file.write_bytes(key)
+    file.chmod(0o600)
+    assert first_day("set", "payment", "value=@stripe-api-key").status == 0
+    document = first_day.document("import", "stripe-api-key", "--plan")
+    assert [one["state"] for one in document["data"]["secrets"]] == ["there"]
 
 
 def test_what_was_found_is_current_and_can_be_read(first_day: Keyturn) -> None:

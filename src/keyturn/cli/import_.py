@@ -77,6 +77,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
     def work() -> Answer:
         with opened(context) as assembly:
+            _check_not_ours(assembly, sources)
             leads = leads_of(assembly.manifest, tuple(maps or ()))
             plan = _plan(assembly, leads, read(sources, root, identity), replace=replace)
             findings = (*plan.draft.findings, *plan.taken, *exposed(plan.sources))
@@ -94,6 +95,14 @@ def command(  # noqa: PLR0913 - one parameter for each option
             return _answer(assembly, plan, batch, findings if as_json else ())
 
     answering("import", as_json, work)
+
+
+def _check_not_ours(assembly: Assembly, sources: Sequence[Path]) -> None:
+    """Raises UsageError where a source is Keyturn's own: its key file would be read, and named with a --map."""
+    state = assembly.state
+    for source in (source.resolve() for source in sources):
+        if source == state.key_file.resolve() or source.is_relative_to(state.directory.resolve()):
+            raise UsageError(f"{source} is Keyturn's own state", "name the files that hold the application's values")
 
 
 def _plan(assembly: Assembly, leads: Leads, found: Read, *, replace: bool) -> _Plan:

@@ -18,6 +18,7 @@ from keyturn.core.kinds import rotates
 from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
 from keyturn.rotation.intake import Taken, take_in
 from keyturn.rotation.serving import serve
+from keyturn.stores.taking.directory import PEM_BEGINS
 from keyturn.system.files import make_directory, read_file
 from keyturn.wiring import Assembly
 
@@ -50,7 +51,7 @@ def command(
 ) -> None:
     """Bring a value that a person changes: prompt, stdin or file.
 
-    One line break at the end of a file or of stdin is left out, and that is said. It is delivered to
+    One line break at the end of a file or of stdin is left out, and that is said; not of PEM text. It is delivered to
     those who use it. A secret that Keyturn can rotate is refused: rotate it instead.
     """
 
@@ -162,6 +163,8 @@ def _text(content: bytes, name: str) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         raise UsageError(f"{name} is not UTF-8 text", "encode binary content, as base64 for instance") from None
+    if content.startswith(PEM_BEGINS):
+        return text  # its last line break belongs to it, as where it is imported
     for ending in ("\r\n", "\n"):
         if text.endswith(ending):
             say.note(f"one line break at the end of {name} was left out")

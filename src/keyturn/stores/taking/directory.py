@@ -12,7 +12,7 @@ from keyturn.system.files import Directory, typed_errors
 
 DATA = "..data"
 _GENERATION = re.compile(r"\.\.[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-_PEM_BEGINS = b"-----BEGIN "
+PEM_BEGINS = b"-----BEGIN "
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -80,7 +80,7 @@ def file_entry(content: bytes, source: Path, key: str) -> Entry | Refusal:
     """The value that a file with this content holds, under that key; a refusal where it is no text."""
     if content.startswith(_MARK):  # nobody sees it, and the password with it is another one
         return Refusal(source, None, key, "it begins with a byte order mark", "save it as UTF-8 without one")
-    ends = content.endswith(b"\n") and not content.startswith(_PEM_BEGINS)
+    ends = content.endswith(b"\n") and not content.startswith(PEM_BEGINS)
     try:
         value = SecretValue((content[:-1] if ends else content).decode())
     except UnicodeDecodeError:
