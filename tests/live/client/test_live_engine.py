@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from keyturn.client import Secrets
 from keyturn.client.adapters.sqlalchemy_engine import live_engine
 from keyturn.core.errors import NotFound, UsageError
-from keyturn.testing.line import Line
+from keyturn.testing.line import Line, Plan
 from tests.live.client.client_place import Place, until
 from tests.values import stands_in
 
@@ -149,6 +149,27 @@ def test_a_connect_under_way_counts_as_the_old_version_and_ends_as_the_new(place
     until(lambda: oldest(place) == "v2")
     assert place.database.sessions("a") == 0
     engine.dispose()
+
+
+def test_a_log_in_under_way_counts_as_the_old_version(place: Place, secrets: Secrets) -> None:
+    """The server has the old password already and has not answered: whoever waits gets a connection of the new one."""
+    with Line(place.database.server.port) as line:
+        engine = live_engine(secrets, "database-url", connect_args={"port": line.port})
+        until(lambda: oldest(place) == "v1")
+        line.plan = plan = Plan(1)
+        found: list[str] = []
+        asking = threading.Thread(target=lambda: found.append(user(engine)))
+        asking.start()
+        assert plan.held.wait(10)
+        place.deliver("b", "v2")
+        until(lambda: secrets["database-url"].version == "v2")
+        until(lambda: place.observe().instances[0].newest == "v2")
+        assert oldest(place) == "v1"
+        plan.release.set()
+        asking.join()
+        assert found == [place.database.role("b")]
+        until(lambda: oldest(place) == "v2")
+        engine.dispose()
 
 
 def test_a_role_that_may_not_log_in_is_rejected_with_its_reason(place: Place, secrets: Secrets) -> None:
