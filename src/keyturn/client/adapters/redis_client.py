@@ -7,7 +7,8 @@ What is known of redis-py 8 and guides this file (docs/adr/0032):
   the version that it gave.
 - `mark_for_reconnect()` is the library's own way to have a connection made anew: after the command under
   way, at the release to the pool, or at the next turn of a subscription, which is subscribed again.
-- A refused log-in is a ConnectionError there, and is tried ten times over four seconds. A trial has no retries.
+- A refused log-in is a ConnectionError there, which retries repeat: `Redis(...)` has ten, `from_url` what
+  `retry=` says. A trial has none.
 """
 
 import threading
