@@ -66,6 +66,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "iproute2": lambda: command("ip"),
     "ptrace": ptrace,
     "pgbouncer": lambda: command("pgbouncer"),
+    "redis-server": lambda: command("redis-server"),
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,

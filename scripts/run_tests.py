@@ -41,6 +41,7 @@ A file stays on one worker: some tell one story from test to test.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "contract": ("postgresql",),
     "live": ("postgresql",),
+    "live/client/test_live_redis.py": ("redis-server",),
     "live/postgres/test_pgbouncer.py": ("pgbouncer",),
     "live/postgres/test_pooler.py": ("pgbouncer",),
     "live/postgres/test_pooler_rotation.py": ("pgbouncer",),

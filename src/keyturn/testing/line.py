@@ -47,6 +47,7 @@ class Line:
         port: where clients connect to.
         down: while set, open connections are cut and new ones closed at once.
         plan: what happens next; None lets everything through.
+        turned_away: how many connections were closed at once.
     """
 
     def __init__(self, port: int) -> None:
@@ -55,6 +56,7 @@ class Line:
         self.port = int(self._listener.getsockname()[1])
         self.down = threading.Event()
         self.plan: Plan | None = None
+        self.turned_away = 0
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -84,6 +86,7 @@ class Line:
     def _carry(self, client: socket.socket) -> None:
         with client, socket.socket() as server, contextlib.suppress(OSError):
             if self.down.is_set():
+                self.turned_away += 1
                 return
             server.connect(self._target)
             for end in (client, server):

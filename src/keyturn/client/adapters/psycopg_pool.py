@@ -22,20 +22,17 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
+from keyturn.client.adapters.refusal import TRY_SECONDS, comes_back, refusal
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
-from keyturn.core.errors import Denied, Unavailable
-from keyturn.system.postgres import log_in_state
+from keyturn.core.errors import Unavailable
 
 Use: TypeAlias = Callable[[Connection[Any]], object]
 Parameters: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 DRAIN_AGAIN, DRAIN_SELDOM = 1.5, 60.0
 """Seconds from the first drain to the second, and the longest between two later ones."""
-TRY_SECONDS = 10
 _CONNECTS = 3
-_COMES_BACK = ("08", "57P")
-_NOT_LIBPQ = {"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"}
 
 
 def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to go through our hands
@@ -169,7 +166,7 @@ class Line:
                 make_conninfo(view[self._name].reveal(), connect_timeout=TRY_SECONDS), **self._parameters()
             )
         except psycopg.OperationalError:
-            raise self._why(view) from None
+            raise refusal(view[self._name].reveal(), self._parameters()) from None
         with connection:
             self._use(connection)
 
@@ -231,17 +228,9 @@ class Line:
                     use(connection)
                     connection.rollback()
         except psycopg.OperationalError as error:
-            if error.sqlstate is None or error.sqlstate.startswith(_COMES_BACK):
+            if comes_back(error.sqlstate):
                 raise Unavailable("the connection was lost while it was tried") from None
             raise
-
-    def _why(self, view: View) -> Denied | Unavailable:
-        """What the server said. libpq keeps no SQLSTATE of a log-in that failed: it is asked once more."""
-        options = {name: value for name, value in self._parameters().items() if name not in _NOT_LIBPQ}
-        state = log_in_state(make_conninfo(view[self._name].reveal(), **options), TRY_SECONDS)
-        if state is None or state.startswith(_COMES_BACK):
-            return Unavailable("the server gave no answer to the log-in")
-        return Denied(f"the server turned the log-in down ({state})")
 
 
 def _listed(connection_class: type[Connection[Any]], line: Line) -> type[Connection[Any]]:
