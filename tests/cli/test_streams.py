@@ -7,6 +7,12 @@ import pytest
 from tests.cli.conftest import Keyturn
 
 
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"], autouse=True)
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is full fails at once, or not before what is held back is written."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
 def under_shell(keyturn: Keyturn, redirected: str, *words: str) -> subprocess.CompletedProcess[str]:
     """The command as a shell starts it with these redirections."""
     shell = ["sh", "-c", f'exec "$@" {redirected}', "sh", *keyturn.command(*words)]

@@ -120,17 +120,21 @@ def main() -> NoReturn:
     """The entry point."""
     harden()
     say.whole()
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    say.let_go()
+    sys.exit(status)
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command line and return its exit status; nothing but `SystemExit` leaves it."""
     try:
-        return _run(words)
+        status = _run(words)
+        sys.stdout.flush()  # what cannot be written is found out here, and not when Python ends
     except BrokenPipeError:
         say.gone()
     except Exception as failure:  # noqa: BLE001 - the last place: never a traceback
         return _end(words, failure)
+    return status
 
 
 def _run(words: Sequence[str]) -> int:

@@ -110,6 +110,15 @@ def unread() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def let_go() -> None:
+    """Before Python ends: what a full disk did not take is given up, for the failure was told or cannot be."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def gone() -> NoReturn:
     """End quietly when whoever read our output has left (`keyturn list | head -1`)."""
     unread()
