@@ -18,6 +18,7 @@ from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source, open_source
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
+from keyturn.core.secret import SecretValue
 from keyturn.system.processes import this_process
 
 DEFAULT_FILE = "keyturn.client.json"
@@ -52,7 +53,17 @@ class Handle:
         Raises:
             Unavailable: the source could not be read for longer than `max_stale`.
         """
-        return self._secrets.bundle(self._secret)[self._field].reveal()
+        return self.value.reveal()
+
+    @property
+    def view(self) -> View:
+        """All fields and published names of the version that `reveal()` gives. Raises as it does."""
+        return self._secrets.bundle(self._secret)
+
+    @property
+    def value(self) -> SecretValue:
+        """What `reveal()` gives, masked: one that can be handed on. Raises as `reveal` does."""
+        return self.view[self._field]
 
     @property
     def version(self) -> str:
