@@ -136,6 +136,16 @@ def test_a_word_inside_another_word_passes(plant: Plant) -> None:
     assert names.names(plant("src/keyturn/a.py", "class DatabaseUtility: ...\ndef target_of(): ...")) == []
 
 
+def test_the_guide_keeps_its_names_and_gives_text(plant: Plant) -> None:
+    """What other files may not do stands in client/guide.py alone, and there too nothing is kept or shown."""
+    text = "def get_secret(name):\n    return value.reveal()\n"
+    assert (names.names(plant(names.THE_GUIDE, text)), reveal.reveals(plant(names.THE_GUIDE, text))) == ([], [])
+    assert len(names.names(plant("src/keyturn/client/other.py", text))) == 1
+    assert len(reveal.reveals(plant("src/keyturn/client/other.py", text))) == 1
+    assert len(names.names(plant(names.THE_GUIDE, "class SecretsManager: ..."))) == 2
+    assert len(reveal.reveals(plant(names.THE_GUIDE, "print(value.reveal())\nkept = value.reveal()"))) == 3
+
+
 def test_a_missing_room_is_found(plant: Plant) -> None:
     """A checkout with one room lacks all the others."""
     found = names.rooms(plant("src/keyturn/core/__init__.py", ""))

@@ -18,6 +18,7 @@ from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source, open_source
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
+from keyturn.core.secret import SecretValue
 from keyturn.system.processes import this_process
 
 DEFAULT_FILE = "keyturn.client.json"
@@ -52,7 +53,17 @@ class Handle:
         Raises:
             Unavailable: the source could not be read for longer than `max_stale`.
         """
-        return self._secrets.bundle(self._secret)[self._field].reveal()
+        return self.value.reveal()
+
+    @property
+    def view(self) -> View:
+        """All fields and published names of the version that `reveal()` gives. Raises as it does."""
+        return self._secrets.bundle(self._secret)
+
+    @property
+    def value(self) -> SecretValue:
+        """What `reveal()` gives, masked: one that can be handed on. Raises as `reveal` does."""
+        return self.view[self._field]
 
     @property
     def version(self) -> str:
@@ -84,6 +95,7 @@ class Secrets:
         self._configuration = configuration
         self._source = source
         self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
+        self._deliveries: tuple[Callable[[View], None], ...] = ()
         self._failure: AdapterError | None = None
         self._foreign = ""
         self._reporting = True
@@ -166,6 +178,14 @@ class Secrets:
         """Have `call(version)` called, in a thread of the client, after each change of a secret."""
         with self._lock:
             self._calls[secret] = [*self._calls[secret], call]
+
+    def on_delivery(self, call: Callable[[View], None]) -> None:
+        """Have `call(view)` called for each version held now, and for each later one before anything uses it."""
+        with self._looking:
+            for standing in [adoption.standing() for adoption in self._adoptions.values()]:
+                for view in (*standing.drained, *standing.used, standing.newest):
+                    call(view)
+            self._deliveries = (*self._deliveries, call)
 
     def hold(self, name: str, holder: Holder) -> View:
         """Register what lives on a secret; it begins with the version that is returned.
@@ -270,6 +290,8 @@ class Secrets:
 
     def _take(self, generation: Generation) -> None:
         for name, view in generation.views.items():
+            for call in self._deliveries:
+                call(view)
             self._adoptions[name].deliver(view)
 
     def _accepted(self, view: View) -> None:

@@ -88,7 +88,7 @@ def _backwards(value: bytes) -> Iterator[bytes]:
 def _quoted(value: bytes) -> Iterator[bytes]:
     """As a string of the shell, of SQL, of libpq's conninfo, of Python, and with octal escapes."""
     for text in _text(value):
-        yield (shlex.quote(text)[1:-1] or text).encode()
+        yield shlex.quote(text).removeprefix("'").removesuffix("'").encode()
         yield text.replace("'", "''").encode()
         yield text.replace("\\", "\\\\").replace("'", "\\'").encode()
         yield repr(text)[1:-1].encode()

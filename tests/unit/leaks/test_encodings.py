@@ -53,6 +53,11 @@ def test_there_are_twelve_and_each_has_a_form() -> None:
     assert {name for name, _ in forms(f"{VALUE}>>>???")} == set(ENCODINGS)
 
 
+def test_a_value_that_needs_no_quotes_loses_no_letter() -> None:
+    """Its ends are no quotes: without them it would be found in what is another value."""
+    assert set(ENCODINGS["quoted"](b"plain")) == {b"plain", b"\\160\\154\\141\\151\\156"}
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_what_others_write_is_found(writer: str) -> None:
     """What a library writes holds a form of the value, under the encoding's name."""
