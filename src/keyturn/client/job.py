@@ -17,8 +17,8 @@ from typing import NoReturn
 from keyturn.client.run import Run
 from keyturn.core.errors import KeyturnError
 from keyturn.system.processes import identity_of
+from keyturn.system.programs import OWN_FAILURE, become
 
-OWN_FAILURE, NOT_EXECUTABLE, NOT_THERE = 125, 126, 127
 PASSED_ON = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -81,25 +81,11 @@ def _become(argv: Sequence[str], gate: int, opener: int, mask: set[int | signal.
     try:
         os.close(opener)
         if os.read(gate, 1):
-            _as_found(mask)
-            os.execvp(argv[0], list(argv))  # noqa: S606 - an argv, no shell
-    except FileNotFoundError:
-        sys.stderr.write(f"keyturn: {argv[0]} is not there\n")
-        status = NOT_THERE
-    except OSError as error:
-        sys.stderr.write(f"keyturn: {argv[0]}: {error.strerror}\n")
-        status = NOT_EXECUTABLE
+            failed = become(argv, os.environ, mask)
+            sys.stderr.write(f"keyturn: {failed.why}\n")
+            status = failed.status
     finally:
         os._exit(status)  # the parent's clean-up is not ours
-
-
-def _as_found(mask: set[int | signal.Signals]) -> None:
-    """Signals as this process got them, not as Python set them."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _wait(child: int, watched: set[signal.Signals]) -> int:
