@@ -11,9 +11,11 @@ import typer
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, give
 from keyturn.cli.settings import Settings
+from keyturn.cli.watching import Found, watched
 from keyturn.client.configuration import Configuration, place
 from keyturn.client.environment import variable, variables
 from keyturn.client.sources import Generation, Source, open_source
+from keyturn.core.duration import parse_duration
 from keyturn.core.errors import Conflict, KeyturnError, NotAvailable, UsageError
 from keyturn.core.secret import SecretValue
 from keyturn.system.programs import OWN_FAILURE, become
@@ -53,6 +55,12 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
         list[str] | None, typer.Option(metavar="NAME", help="Only this published name; may be repeated.")
     ] = None,
     pristine: Annotated[bool, typer.Option("--pristine", help="Hand on no more than PATH, HOME and the like.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Start it anew when a value that it has changes: TERM, then KILL.")
+    ] = False,
+    grace: Annotated[
+        str, typer.Option(metavar="DURATION", help="With --watch: how long after TERM it may take to end.")
+    ] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="A failure of its own as one JSON document.")] = False,
 ) -> None:
     """Run a program with the secrets of a consumer in its environment.
@@ -67,9 +75,12 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
         assert generation is not None
         found = asked.variables(generation)
         around = inherited(os.environ, found, pristine=pristine)
+        seconds = _seconds(grace)
     except KeyturnError as failure:
         give("run", Answer(None, error=failure), as_json=as_json)
         raise typer.Exit(OWN_FAILURE) from None
+    if watch:
+        raise typer.Exit(watched(argv, around, Found(asked.source, asked.variables, found), seconds))
     failed = become(argv, {**around, **{name: value.reveal() for name, value in found.items()}})
     say.note(f"{say.ERROR}{failed.why}")
     raise typer.Exit(failed.status)
@@ -86,6 +97,13 @@ def inherited(environ: Mapping[str, str], found: Mapping[str, SecretValue], *, p
         if f"{name}_FILE" in around and f"{name}_FILE" not in found:
             raise UsageError(f"{name}_FILE is set, and {name} would be too", f"unset {name}_FILE, or --pristine")
     return around
+
+
+def _seconds(grace: str) -> float:
+    try:
+        return parse_duration(grace)
+    except ValueError as error:
+        raise UsageError(f"--grace: {error}", "--grace 10s") from None
 
 
 def _asked(context: typer.Context, consumer: str | None, config: Path | None, only: tuple[str, ...]) -> Asked:

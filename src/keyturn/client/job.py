@@ -17,19 +17,7 @@ from typing import NoReturn
 from keyturn.client.run import Run
 from keyturn.core.errors import KeyturnError
 from keyturn.system.processes import identity_of
-from keyturn.system.programs import OWN_FAILURE, become
-
-PASSED_ON = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-)
-_FROM_KERNEL = 0x80
-"""si_code SI_KERNEL (sigaction(2)): a terminal sent it to its whole foreground group, the program too."""
+from keyturn.system.programs import FROM_KERNEL, OWN_FAILURE, PASSED_ON, become
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +85,7 @@ def _wait(child: int, watched: set[signal.Signals]) -> int:
             if ended:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
-        elif came.si_code != _FROM_KERNEL:
+        elif came.si_code != FROM_KERNEL:
             os.kill(child, came.si_signo)  # not waited for yet: nobody else has its number
 
 

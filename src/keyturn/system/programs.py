@@ -8,6 +8,18 @@ from dataclasses import dataclass
 OWN_FAILURE, NOT_EXECUTABLE, NOT_THERE = 125, 126, 127
 """As env(1) and timeout(1) have them: who starts the program failed, it cannot be executed, it is not there."""
 
+PASSED_ON = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+FROM_KERNEL = 0x80
+"""si_code SI_KERNEL (sigaction(2)): a terminal sent it to its whole foreground group, the program too."""
+
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
