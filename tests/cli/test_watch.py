@@ -2,16 +2,16 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from tests.cli.conftest import Keyturn, wait_until
+from tests.cli.conftest import SECONDS, Keyturn, wait_until
 from tests.unit.client.test_run import Night
 
 LOOP = "while :; do sleep 0.02; done"
@@ -26,22 +26,34 @@ def night(tmp_path: Path) -> Night:
 class Watched:
     """The command with a script under its eyes."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
         assert process.stdout is not None
-        self.out: IO[str] = process.stdout
+        self._out = process.stdout.fileno()
 
     def line(self) -> str:
-        """The next line of the script."""
-        return self.out.readline().rstrip("\n")
+        """The next line of the script; the test fails when it does not come."""
+        return read_until(self._out, b"\n").decode().rstrip("\n")
+
+
+def read_until(descriptor: int, end: bytes) -> bytes:
+    """What comes until these bytes, or until nobody writes any more."""
+    found = b""
+    while not found.endswith(end):
+        assert select.select([descriptor], [], [], SECONDS)[0], f"nothing after {found!r}"
+        if not (byte := os.read(descriptor, 1)):
+            break
+        found += byte
+    return found
 
 
 @contextmanager
 def watched(keyturn: Keyturn, night: Night, script: str, *words: str) -> Iterator[Watched]:
     """That script; ended at the end, whatever it was doing."""
     command = keyturn.command("run", "--config", night.file, "--watch", *words, "--", "sh", "-c", script)
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, env=keyturn.environment(), text=True) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=keyturn.environment()
+    ) as process:
         try:
             yield Watched(process)
         finally:
@@ -59,7 +71,7 @@ def gone(process: int) -> bool:
 
 def test_a_changed_value_starts_the_program_anew(keyturn: Keyturn, night: Night) -> None:
     """The old one hears SIGTERM and has time for its last word; the new one has the new value."""
-    with watched(keyturn, night, f'trap "echo bye; exit" TERM; echo $DATABASE_URL; {LOOP}') as program:
+    with watched(keyturn, night, f'trap "echo bye; exit 0" TERM; echo $DATABASE_URL; {LOOP}') as program:
         assert program.line() == "postgresql://v1"
         night.deliver("v2")
         assert [program.line(), program.line()] == ["bye", "postgresql://v2"]
@@ -129,7 +141,7 @@ def test_who_asks_it_to_end_during_a_restart_is_heard(keyturn: Keyturn, night: N
 
 def test_a_program_does_not_outlive_who_watches_it(keyturn: Keyturn, night: Night) -> None:
     """Kill -9 of the command: the program hears SIGTERM, so that no second one works beside the next start."""
-    with watched(keyturn, night, f'trap "echo bye; exit" TERM; echo $$; {LOOP}') as program:
+    with watched(keyturn, night, f'trap "echo bye; exit 0" TERM; echo $$; {LOOP}') as program:
         process = int(program.line())
         program.process.kill()
         assert program.line() == "bye"
@@ -138,10 +150,10 @@ def test_a_program_does_not_outlive_who_watches_it(keyturn: Keyturn, night: Nigh
 
 def test_a_program_gets_the_signals_as_they_were(keyturn: Keyturn, night: Night) -> None:
     """Nothing is blocked or ignored in it that was not before."""
-    masks = 'grep -E "^Sig(Blk|Ign)" /proc/self/status'
-    alone = subprocess.run(["sh", "-c", masks], capture_output=True, text=True, check=True).stdout
-    with watched(keyturn, night, masks) as program:
-        assert program.out.read() == alone
+    masks = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+    alone = subprocess.run(masks, capture_output=True, text=True, check=True).stdout
+    said = keyturn("run", "--config", night.file, "--watch", "--", *masks, PLAIN="x")
+    assert said.out == alone
     assert alone.count("\n") == 2
 
 
@@ -153,18 +165,18 @@ def test_a_grace_that_is_none_starts_nothing(keyturn: Keyturn, night: Night) -> 
 
 def test_on_a_terminal_the_program_is_who_the_terminal_talks_to(keyturn: Keyturn, night: Night) -> None:
     """It reads what is typed, and Ctrl-C reaches it once."""
-    script = f'trap "echo heard; exit 9" INT; read line; echo "got $line"; {LOOP}'
+    script = (
+        'trap "echo heard" INT; while :; do read line || continue; echo "got $line"; [ $line = end ] && exit 9; done'
+    )
     command = keyturn.command("run", "--config", night.file, "--watch", "--", "sh", "-c", script)
     child, terminal = pty.fork()
     if child == 0:
         os.execve(command[0], command, keyturn.environment())  # noqa: S606 - an argv, no shell
-    with os.fdopen(terminal, "rb", buffering=0) as screen:
-        shown = b""
-        os.write(terminal, b"typed\n")
-        while b"got typed" not in shown:
-            shown += screen.read(1024)
-        os.write(terminal, b"\x03")
-        while b"heard" not in shown:
-            shown += screen.read(1024)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert shown.count(b"heard") == 1
+    os.write(terminal, b"typed\n")
+    read_until(terminal, b"got typed")
+    os.write(terminal, b"\x03")
+    read_until(terminal, b"heard")
+    os.write(terminal, b"end\n")
+    assert b"heard" not in read_until(terminal, b"got end")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    os.close(terminal)
