@@ -18,6 +18,7 @@ from keyturn.cli.completion import COMPLETE
 from keyturn.cli.settings import DEBUG, settings
 from keyturn.core.errors import KeyturnError, UsageError
 from keyturn.system.processes import harden
+from keyturn.system.programs import OWN_FAILURE
 
 NAME = "keyturn"
 STOPPED = 130
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "list",
     "copy": "copy",
     "eject": "eject",
+    "run": "run",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",
@@ -99,7 +101,7 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(module.command)
+            app.command(name, context_settings=getattr(module, "SETTINGS", None))(module.command)
     return app
 
 
@@ -156,8 +158,18 @@ def _run(words: Sequence[str]) -> int:
 
 def spelled(words: Sequence[str]) -> list[str]:
     """`--json=events` as the option that it is; an option with an optional value has no other form here."""
-    end = words.index("--") if "--" in words else len(words)
+    end = 0 if runs(words) else len(ours(words))
     return ["--json-events" if at < end and word == "--json=events" else word for at, word in enumerate(words)]
+
+
+def ours(words: Sequence[str]) -> Sequence[str]:
+    """The words before `--`: what stands behind it is not for us."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def runs(words: Sequence[str]) -> bool:
+    """Whether this is `run`, whose exit status is the program's, so that its own failures have another one."""
+    return chosen(words) == ("run",)
 
 
 def _sentence(message: str) -> str:
@@ -173,11 +185,15 @@ def _try(failure: typer.TyperException) -> str:
 
 def _fail(words: Sequence[str], failure: KeyturnError) -> int:
     """An error before a command could answer by itself."""
-    if "--json" in words or "--json=events" in words:
+    if _as_json(words):
         write_json(envelope("error", Answer(None, error=failure)))
     else:
         say.error(failure)
-    return failure.exit_status
+    return OWN_FAILURE if runs(words) else failure.exit_status
+
+
+def _as_json(words: Sequence[str]) -> bool:
+    return "--json" in ours(words) or "--json=events" in ours(words)
 
 
 def _stopped() -> int:
@@ -186,9 +202,9 @@ def _stopped() -> int:
 
 
 def _end(words: Sequence[str], failure: Exception) -> int:
-    if "--json" in words or "--json=events" in words:
+    if _as_json(words):
         foreign = KeyturnError(f"something that Keyturn did not foresee: {type(failure).__name__}", "keyturn doctor")
         with suppress(OSError):  # it may be stdout itself that fails
             write_json(envelope("error", Answer(None, error=foreign)))
     say.unforeseen(failure, debug=bool(os.environ.get(DEBUG)))
-    return 3
+    return OWN_FAILURE if runs(words) else 3

@@ -1,7 +1,9 @@
 """`keyturn.client.json`: where an application finds its secrets. Never a value."""
 
+import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from keyturn.system.files import read_file
 
 SCHEMA = "keyturn/client/1"
 MAX_BYTES = 64 * 1024
-_DEFAULTS: Mapping[str, Any] = {"status_dir": None, "max_stale": "30s"}
+DEFAULT_FILE = "keyturn.client.json"
+PLACE = "KEYTURN_CLIENT"
+_DEFAULTS: Mapping[str, Any] = {"status_dir": None, "max_stale": "30s", "env": {}}
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 _MIN_STALE = 0.1
 
 
@@ -26,12 +31,14 @@ class Configuration:
         status_dir: where this process reports; None when it does not.
         max_stale: seconds without a successful look after which reads fail.
         secrets: names of the secrets that are used here.
+        env: the variable of a published name, where `keyturn run` shall not take its name in capitals.
     """
 
     source: Mapping[str, Any]
     status_dir: Path | None
     max_stale: float
     secrets: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
@@ -55,14 +62,26 @@ class Configuration:
             ValueError: says which key is wrong.
         """
         loaded = strict_json.load(text)
-        shape: dict[str, type | tuple[type, ...]] = {"schema": str, "source": dict, "max_stale": str, "secrets": list}
+        shape: dict[str, type | tuple[type, ...]] = {
+            "schema": str,
+            "source": dict,
+            "max_stale": str,
+            "secrets": list,
+            "env": dict,
+        }
         nullable = (str, type(None))
         given = {**_DEFAULTS, **loaded} if isinstance(loaded, dict) else loaded
         content = strict_json.exactly(given, {**shape, "status_dir": nullable})
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema is not {SCHEMA}")
         status_dir = None if content["status_dir"] is None else absolute(content["status_dir"], "status_dir")
-        return cls(content["source"], status_dir, _max_stale(content["max_stale"]), _names(content["secrets"]))
+        secrets, env = _names(content["secrets"]), _env(content["env"])
+        return cls(content["source"], status_dir, _max_stale(content["max_stale"]), secrets, env)
+
+
+def place(path: str | os.PathLike[str] | None = None) -> Path:
+    """The file: `path`, else the one that `KEYTURN_CLIENT` names, else `keyturn.client.json` here."""
+    return Path(path or os.environ.get(PLACE) or DEFAULT_FILE).absolute()
 
 
 def absolute(path: str, key: str) -> Path:
@@ -92,4 +111,11 @@ def _names(names: list[object]) -> tuple[str, ...]:
         raise ValueError('secrets is not a list of names such as ["database"]')
     if len(set(found)) != len(found):
         raise ValueError("secrets names one twice")
+    return found
+
+
+def _env(named: Mapping[str, object]) -> dict[str, str]:
+    found = {name: variable for name, variable in named.items() if isinstance(variable, str)}
+    if len(found) != len(named) or not all(NAME.match(name) and _VARIABLE.match(found[name]) for name in found):
+        raise ValueError('env is not names and variables such as {"database-url": "DATABASE_URL"}')
     return found

@@ -17,19 +17,7 @@ from typing import NoReturn
 from keyturn.client.run import Run
 from keyturn.core.errors import KeyturnError
 from keyturn.system.processes import identity_of
-
-OWN_FAILURE, NOT_EXECUTABLE, NOT_THERE = 125, 126, 127
-PASSED_ON = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-)
-_FROM_KERNEL = 0x80
-"""si_code SI_KERNEL (sigaction(2)): a terminal sent it to its whole foreground group, the program too."""
+from keyturn.system.programs import FROM_KERNEL, OWN_FAILURE, PASSED_ON, become
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,25 +69,11 @@ def _become(argv: Sequence[str], gate: int, opener: int, mask: set[int | signal.
     try:
         os.close(opener)
         if os.read(gate, 1):
-            _as_found(mask)
-            os.execvp(argv[0], list(argv))  # noqa: S606 - an argv, no shell
-    except FileNotFoundError:
-        sys.stderr.write(f"keyturn: {argv[0]} is not there\n")
-        status = NOT_THERE
-    except OSError as error:
-        sys.stderr.write(f"keyturn: {argv[0]}: {error.strerror}\n")
-        status = NOT_EXECUTABLE
+            failed = become(argv, os.environ, mask)
+            sys.stderr.write(f"keyturn: {failed.why}\n")
+            status = failed.status
     finally:
         os._exit(status)  # the parent's clean-up is not ours
-
-
-def _as_found(mask: set[int | signal.Signals]) -> None:
-    """Signals as this process got them, not as Python set them."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _wait(child: int, watched: set[signal.Signals]) -> int:
@@ -111,7 +85,7 @@ def _wait(child: int, watched: set[signal.Signals]) -> int:
             if ended:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
-        elif came.si_code != _FROM_KERNEL:
+        elif came.si_code != FROM_KERNEL:
             os.kill(child, came.si_signo)  # not waited for yet: nobody else has its number
 
 

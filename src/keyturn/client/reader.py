@@ -8,11 +8,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 from keyturn.client.adoption import Adoption, Holder
-from keyturn.client.configuration import Configuration
+from keyturn.client.configuration import DEFAULT_FILE, Configuration, place
 from keyturn.client.report import INTERVAL, Report
 from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source, open_source
@@ -21,8 +20,6 @@ from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, U
 from keyturn.core.secret import SecretValue
 from keyturn.system.processes import this_process
 
-DEFAULT_FILE = "keyturn.client.json"
-VARIABLE = "KEYTURN_CLIENT"
 LOOK_EVERY = 0.25
 """Seconds between two looks at the source: a few system calls each."""
 _LOOKS_PER_STALE = 6
@@ -126,7 +123,7 @@ class Secrets:
             AdapterError: a secret is missing, the source cannot be read, or the status directory
                 cannot be written.
         """
-        file = Path(path or os.environ.get(VARIABLE) or DEFAULT_FILE).absolute()
+        file = place(path)
         configuration = Configuration.read(file)
         try:
             source = open_source(configuration.source, configuration.secrets)

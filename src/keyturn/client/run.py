@@ -14,8 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from keyturn.client.configuration import Configuration
-from keyturn.client.reader import DEFAULT_FILE, VARIABLE
+from keyturn.client.configuration import DEFAULT_FILE, Configuration, place
 from keyturn.client.sources import Generation, open_source
 from keyturn.client.view import View
 from keyturn.core import run as record
@@ -59,7 +58,7 @@ class Run:
             UsageError: the configuration cannot be used.
             AdapterError: a secret is missing, or the source cannot be read.
         """
-        file = Path(path or os.environ.get(VARIABLE) or DEFAULT_FILE).absolute()
+        file = place(path)
         configuration = Configuration.read(file)
         try:
             generation = open_source(configuration.source, configuration.secrets).changed()

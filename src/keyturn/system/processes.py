@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
+_PR_SET_PDEATHSIG = 1
 _AFTER_NAME_STATE = 0
 _AFTER_NAME_START = 19
 _DEAD = {"Z", "X", "x"}
@@ -83,3 +84,10 @@ def harden() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def end_with(parent: int, number: int) -> None:
+    """Have this process get that signal when its parent ends (prctl(2) PR_SET_PDEATHSIG), also if it has by now."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)

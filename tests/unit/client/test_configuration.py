@@ -44,6 +44,10 @@ def test_status_dir_and_max_stale_can_be_left_out() -> None:
     ("secrets", ["Database"], "secrets is not a list of names"),
     ("secrets", [1], "secrets is not a list of names"),
     ("secrets", ["database", "database"], "secrets names one twice"),
+    ("env", ["DSN"], "'env' has the wrong type"),
+    ("env", {"database-url": "a b"}, "env is not names and variables"),
+    ("env", {"database-url": 1}, "env is not names and variables"),
+    ("env", {"database.password": "DSN"}, "env is not names and variables"),
     ("password", "x", "unknown key 'password'"),
 ])  # fmt: skip
 def test_anything_else_is_named(tmp_path: Path, key: str, value: object, why: str) -> None:

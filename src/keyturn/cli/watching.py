@@ -1,0 +1,91 @@
+"""When a program is started anew: a value that it has is another one. What says so is pure; a loop does the rest."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from keyturn.cli import say
+from keyturn.client.sources import Generation, Source
+from keyturn.core.errors import KeyturnError
+from keyturn.core.secret import SecretValue
+from keyturn.system.children import Children
+
+Values = Mapping[str, SecretValue]
+
+LOOK_EVERY = 0.25
+SETTLED, AT_LATEST = 1.0, 5.0
+"""Seconds without another change before a restart; and after the first change, however many follow."""
+FIRST_PAUSE, LONGEST_PAUSE, CALM = 1.0, 8.0, 60.0
+"""Seconds between a start and the next; doubled for each restart that comes within CALM."""
+
+
+class Restarts:
+    """Whether it is time. Equal values are no change, whatever was delivered.
+
+    Args:
+        running: what the program was started with.
+        now: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, running: Values, now: float) -> None:
+        self._running = running
+        self._latest = running
+        self._began, self._pause = now, FIRST_PAUSE
+        self._first = self._last = now
+
+    def due(self, found: Values, now: float) -> bool:
+        """Whether the program is to be started anew with what was found now."""
+        if found == self._running:
+            self._latest = found
+            return False
+        if self._latest == self._running:
+            self._first = now
+        if found != self._latest:
+            self._latest, self._last = found, now
+        settled = now - self._last >= SETTLED or now - self._first >= AT_LATEST
+        return settled and now - self._began >= self._pause
+
+    def started(self, now: float) -> None:
+        """It was, with what was found last."""
+        calm = now - self._began >= CALM
+        self._pause = FIRST_PAUSE if calm else min(2 * self._pause, LONGEST_PAUSE)
+        self._running, self._began = self._latest, now
+
+
+class Found:
+    """What the source holds; what cannot be used changes nothing, and is said once."""
+
+    def __init__(self, source: Source, read: Callable[[Generation], Values], first: Values) -> None:
+        self._source, self._read, self._values = source, read, first
+        self._said = ""
+
+    def values(self) -> Values:
+        """The newest that can be used."""
+        try:
+            generation = self._source.changed()
+            if generation is not None:
+                self._values = self._read(generation)
+                self._said = ""
+        except KeyturnError as failure:
+            if failure.message != self._said:
+                say.note(f"keyturn: the program goes on with what it has: {failure.message}")
+                self._said = failure.message
+        return self._values
+
+
+def watched(argv: Sequence[str], around: Mapping[str, str], found: Found, grace: float) -> int:
+    """Run it until it ends by itself, or because somebody asked us to; its exit status."""
+    values = found.values()
+    with Children(argv) as child:
+        child.start({**around, **{name: value.reveal() for name, value in values.items()}})
+        restarts = Restarts(values, time.monotonic())
+        while (status := child.wait(LOOK_EVERY)) is None:
+            values = found.values()
+            if child.ending or not restarts.due(values, time.monotonic()):
+                continue
+            say.note("keyturn: a value has changed: the program is started anew")
+            status = child.stop(grace)
+            if child.ending:
+                return status
+            child.start({**around, **{name: value.reveal() for name, value in values.items()}})
+            restarts.started(time.monotonic())
+        return status
