@@ -126,6 +126,15 @@ def test_signals_reach_the_program_and_what_it_started(keyturn: Keyturn, night: 
         assert program.process.wait() == 5
 
 
+def test_a_stopped_program_hears_that_it_shall_end(keyturn: Keyturn, night: Night) -> None:
+    """A stop, by SIGSTOP or by its terminal, does not hold up the end of both."""
+    with watched(keyturn, night, f'trap "echo bye; exit 0" TERM; echo $$; {LOOP}') as program:
+        os.kill(int(program.line()), signal.SIGSTOP)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.line() == "bye"
+        assert program.process.wait() == 0
+
+
 def test_who_asks_it_to_end_during_a_restart_is_heard(keyturn: Keyturn, night: Night) -> None:
     """The word goes to the program that is still ending, and no other one is started."""
     script = f'n=0; trap "n=x\\$n; echo \\$n; [ \\$n = xx0 ] && exit 7" TERM; echo ready; {LOOP}'

@@ -59,6 +59,8 @@ class Children:
             self.ending |= came.si_signo in _ENDS
             if self._apart or came.si_code != FROM_KERNEL:
                 self._signal(came.si_signo)
+                if came.si_signo in _ENDS:
+                    self._signal(signal.SIGCONT)  # one that is stopped would never hear that it shall end
             return None
         return self._reaped() if self._ended() else None
 
