@@ -8,7 +8,8 @@ connect(url.reveal())
 """
 
 from keyturn.client.adoption import Holder
-from keyturn.client.reader import Handle, Secrets
+from keyturn.client.handle import Handle
+from keyturn.client.reader import Secrets
 from keyturn.client.run import Run
 from keyturn.client.view import View
 

@@ -1,23 +1,22 @@
 """`Secrets`: what an application opens once and asks ever after."""
 
-import atexit
 import contextlib
 import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Self
 
+from keyturn.client import forks
 from keyturn.client.adoption import Adoption, Holder
 from keyturn.client.configuration import DEFAULT_FILE, Configuration, place
+from keyturn.client.handle import Handle
 from keyturn.client.report import INTERVAL, Report
 from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source, open_source
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
-from keyturn.core.secret import SecretValue
 from keyturn.system.processes import this_process
 
 LOOK_EVERY = 0.25
@@ -31,53 +30,6 @@ _log = logging.getLogger("keyturn.client")
 def _now() -> float:
     """Seconds that also pass while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-class Handle:
-    """One value by its name, whatever version it is now. Ask it each time; never keep what it gives."""
-
-    __slots__ = ("_field", "_secret", "_secrets", "name")
-
-    def __init__(self, secrets: "Secrets", secret: str, field: str, name: str) -> None:
-        self._secrets = secrets
-        self._secret = secret
-        self._field = field
-        self.name = name
-
-    def reveal(self) -> str:
-        """The text. Use the call as a direct argument.
-
-        Raises:
-            Unavailable: the source could not be read for longer than `max_stale`.
-        """
-        return self.value.reveal()
-
-    @property
-    def view(self) -> View:
-        """All fields and published names of the version that `reveal()` gives. Raises as it does."""
-        return self._secrets.bundle(self._secret)
-
-    @property
-    def value(self) -> SecretValue:
-        """What `reveal()` gives, masked: one that can be handed on. Raises as `reveal` does."""
-        return self.view[self._field]
-
-    @property
-    def version(self) -> str:
-        """The version that `reveal()` gives."""
-        return self._secrets.bundle(self._secret).version
-
-    @property
-    def stale(self) -> bool:
-        """Whether something newer may lie in the source: a look failed, or a version is still on trial."""
-        return self._secrets.is_stale(self._secret)
-
-    def on_change(self, call: Callable[[str], None]) -> None:
-        """Have `call(version)` called, in a thread of the client, after each change."""
-        self._secrets.on_change(self._secret, call)
-
-    def __repr__(self) -> str:
-        return f"Handle({self.name})"
 
 
 class Secrets:
@@ -108,7 +60,7 @@ class Secrets:
         self._prepare()
         self._say()
         self._start()
-        _all_open.add(self)
+        forks.follow(self)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> Self:
@@ -222,7 +174,7 @@ class Secrets:
         if self._closed:
             return
         self._closed = True
-        _all_open.discard(self)
+        forks.leave(self)
         self._watcher.stop()
         self._mover.stop()
         if self._report:
@@ -341,49 +293,20 @@ class Secrets:
         restless = any(adoption.restless for adoption in self._adoptions.values())
         return LOOK_EVERY if restless else _IDLE
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Hold the locks, so that the child finds nothing half done."""
         self._looking.acquire()
         self._lock.acquire()
 
-    def _after_fork_in_parent(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
         self._lock.release()
         self._looking.release()
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         """New locks, new identity, new threads; what the parent's holders hold is not this process's."""
         self._lock = threading.RLock()
         for adoption in self._adoptions.values():
             adoption.forked(self._lock)
         self._prepare()
         self._start()
-
-
-_all_open: "weakref.WeakSet[Secrets]" = weakref.WeakSet()
-_forking: list[Secrets] = []
-
-
-def _before_fork() -> None:
-    _forking[:] = _all_open
-    for secrets in _forking:
-        secrets._before_fork()  # noqa: SLF001 - the other half of this class
-
-
-def _after_fork_in_parent() -> None:
-    for secrets in _forking:
-        secrets._after_fork_in_parent()  # noqa: SLF001 - the other half of this class
-    _forking.clear()
-
-
-def _after_fork_in_child() -> None:
-    for secrets in _forking:
-        secrets._after_fork_in_child()  # noqa: SLF001 - the other half of this class
-    _forking.clear()
-
-
-@atexit.register
-def _close_all() -> None:
-    for secrets in tuple(_all_open):
-        secrets.close()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
