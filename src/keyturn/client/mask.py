@@ -26,6 +26,7 @@ PUBLIC = frozenset({"username", "public_key", "kid", "jwks", "certificate", "cha
 """Fields that are no secret by themselves, and that people look for in logs."""
 _DEEPEST = 8
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) - {"msg", "args"}
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 _Trace: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -43,12 +44,12 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text with a mask in the place of each value."""
-        starts, at, done = self._starts, 0, 0
+        starts, done, size = self._starts, 0, LEAST
         pieces: list[str] = []
-        for at in range(len(text) - LEAST + 1):
-            if at < done or text[at : at + LEAST] not in starts:
+        for at in [at for at in range(len(text) - size + 1) if text[at : at + size] in starts]:
+            if at < done:
                 continue
-            found = next((one for one in starts[text[at : at + LEAST]] if text.startswith(one, at)), None)
+            found = next((one for one in starts[text[at : at + size]] if text.startswith(one, at)), None)
             if found is not None:
                 pieces += (text[done:at], MASK)
                 done = at + len(found)
@@ -106,11 +107,7 @@ class LogMask(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the message, the traceback, the stack and what came in `extra`; every record passes."""
-        try:
-            message = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - logging would print the arguments to stderr
-            message = f"this log record could not be formatted ({type(error).__name__})"
-        record.msg, record.args = self._mask.text(message), None
+        self._message(record)
         if record.exc_info and record.exc_info[0] is not None and (masked := self._mask.error(record.exc_info)):
             record.exc_info, record.exc_text = None, masked
         for name in ("exc_text", "stack_info"):
@@ -119,6 +116,45 @@ class LogMask(logging.Filter):
         for name in vars(record).keys() - _PLAIN:
             setattr(record, name, self._mask.anything(getattr(record, name)))
         return True
+
+    def _message(self, record: logging.LogRecord) -> None:
+        """Template and arguments stay apart where they can: formatters such as uvicorn's read the arguments one by one.
+
+        They can where every argument is plain: an object might show something else when it is asked again.
+        """
+        message = _formatted(record)
+        masked = self._mask.text(message)
+        if isinstance(record.args, tuple) and all(type(one) in _SIMPLE for one in record.args):
+            if masked == message and all(str(one) in message for one in record.args):
+                return
+            arguments = tuple(self._mask.anything(one) for one in record.args)
+            record.msg, record.args = self._mask.text(str(record.msg)), arguments
+            message = _formatted(record)
+            if record.args and message == self._mask.text(message):
+                return
+        record.msg, record.args = masked, None
+
+
+def _formatted(record: logging.LogRecord) -> str:
+    """What the record says; when it cannot be formatted, that, and it has no arguments any more."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - logging would print the arguments to stderr
+        record.args = None
+        return f"this log record could not be formatted ({type(error).__name__})"
+
+
+def mask_logs(secrets: Secrets) -> LogMask:
+    """Put one `LogMask` on every handler that there is now, of the root and of every logger; that mask.
+
+    Servers give their own loggers handlers of their own (`uvicorn`, `uvicorn.access`, `gunicorn.error`).
+    """
+    every = (logging.root, *logging.root.manager.loggerDict.values())
+    handlers = {handler for logger in every if isinstance(logger, logging.Logger) for handler in logger.handlers}
+    mask = LogMask(secrets)
+    for handler in handlers:
+        handler.addFilter(mask)
+    return mask
 
 
 class EventMask:

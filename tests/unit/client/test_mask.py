@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from keyturn.client import Secrets, View
-from keyturn.client.mask import KEPT, EventMask, LogMask, Mask
+from keyturn.client.mask import KEPT, EventMask, LogMask, Mask, mask_logs
 from keyturn.core.consumer import Delivery
 from keyturn.core.secret import MASK, Bundle, SecretValue
 from keyturn.leaks.encodings import ENCODINGS
@@ -200,3 +200,68 @@ def test_an_event_of_structlog_is_masked(secrets: Secrets, *, rendered: bool) ->
     assert "exc_info" not in event
     assert event["exception"].endswith(f"KeyError: '{MASK}'")
     assert "password-v1" not in stream.getvalue()
+
+
+def test_arguments_that_hold_no_value_stay_apart(secrets: Secrets) -> None:
+    """A formatter such as uvicorn's reads them one by one, and colours them by a template of its own."""
+    given = ("127.0.0.1:1", "GET", "/deals", "1.1", 200)
+    record = logging.makeLogRecord({"msg": '%s - "%s %s HTTP/%s" %d', "args": given})
+    assert LogMask(secrets).filter(record)
+    assert (record.msg, record.args) == ('%s - "%s %s HTTP/%s" %d', given)
+
+
+def test_an_argument_that_holds_a_value_is_masked_in_its_place(secrets: Secrets) -> None:
+    """The others stay as they are, also where the template does not show the whole of it."""
+    record = logging.makeLogRecord({"msg": "%s %.4s %d", "args": ("/?q=password-v1", "password-v1", 200)})
+    assert LogMask(secrets).filter(record)
+    assert record.args == (f"/?q={MASK}", MASK, 200)
+    assert "password" not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments"),
+    [("pass%s", ("word-v1",)), ("password-v1 %s", ("x",)), ("%(a)s", ({"a": "password-v1"},))],
+)
+def test_a_value_that_only_the_whole_message_shows_is_masked(
+    secrets: Secrets, template: str, arguments: tuple[object, ...]
+) -> None:
+    """Put together from template and argument, in the template, or in arguments by name."""
+    log = Log(secrets)
+    log.logger.info(template, *arguments)
+    assert MASK in log()
+    assert "password-v1" not in log()
+
+
+def test_an_object_is_asked_once_what_it_shows(secrets: Secrets) -> None:
+    """What it shows later may be a value: the record keeps the text of the first time."""
+    shown = iter(["nothing", "nothing", "password-v1"])
+
+    class Changing:
+        def __str__(self) -> str:
+            return next(shown)
+
+    record = logging.makeLogRecord({"msg": "%s", "args": (Changing(),)})
+    assert LogMask(secrets).filter(record)
+    assert record.getMessage() == "nothing"
+    assert record.args is None
+
+
+def test_every_handler_that_there_is_gets_a_mask(secrets: Secrets) -> None:
+    """That of a logger which hands nothing on to the root, too; once where several loggers share it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(name) for name in ("of-this-test.one", "of-this-test.two")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    mask = mask_logs(secrets)
+    try:
+        for logger in loggers:
+            logger.warning("password-v1")
+        assert stream.getvalue() == f"{MASK}\n" * 2
+        assert len(handler.filters) == 1
+    finally:
+        for masked in (handler, *logging.root.handlers):
+            masked.removeFilter(mask)
+        for logger in loggers:
+            logger.removeHandler(handler)
