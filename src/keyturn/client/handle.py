@@ -49,6 +49,10 @@ class Handle:
         """What `reveal()` gives, masked: one that can be handed on. Raises as `reveal` does."""
         return self.view[self._field]
 
+    def of(self, view: View) -> SecretValue:
+        """The same value in that version of its secret. Raises NotFound when it is not in there."""
+        return view[self._field]
+
     @property
     def version(self) -> str:
         """The version that `reveal()` gives."""

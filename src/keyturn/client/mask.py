@@ -144,15 +144,21 @@ def _formatted(record: logging.LogRecord) -> str:
         return f"this log record could not be formatted ({type(error).__name__})"
 
 
-def mask_logs(secrets: Secrets) -> LogMask:
+def mask_logs(secrets: Secrets, former: LogMask | None = None) -> LogMask:
     """Put one `LogMask` on every handler that there is now, of the root and of every logger; that mask.
 
     Servers give their own loggers handlers of their own (`uvicorn`, `uvicorn.access`, `gunicorn.error`).
+
+    Args:
+        secrets: the application's secrets.
+        former: what this gave before, to be taken off.
     """
     every = (logging.root, *logging.root.manager.loggerDict.values())
     handlers = {handler for logger in every if isinstance(logger, logging.Logger) for handler in logger.handlers}
     mask = LogMask(secrets)
     for handler in handlers:
+        if former is not None:
+            handler.removeFilter(former)
         handler.addFilter(mask)
     return mask
 

@@ -105,6 +105,11 @@ class Secrets:
             return Handle(self, name, "value", name)
         raise NotFound(f"the secret {name!r:.80} has several fields", f"ask for one: {name}.{min(view.bundle)}")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The secrets that this application uses."""
+        return self._configuration.secrets
+
     def bundle(self, secret: str) -> View:
         """All of one version of a secret.
 

@@ -1,0 +1,72 @@
+"""Texts that an application keeps, as a settings object does: known as in use until nobody has them any more.
+
+A text that was handed out cannot follow a rotation. So each is on a list with its version, by weak reference, and
+this process reports the old version as in use for as long as one of it is alive: Keyturn does not end it, and names
+who it waits for.
+"""
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Collection
+
+from keyturn.client.reader import Secrets
+from keyturn.client.view import View
+from keyturn.core.errors import Unavailable, UsageError
+
+
+class Kept:
+    """What is kept of one secret, by version. A `Holder` that takes every version, and lets go of none by itself."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[weakref.ref[object], str]] = {}
+
+    def keep(self, text: object, version: str) -> None:
+        """From here on that version is in use, until the object is gone."""
+        key = id(text)
+        self._texts[key] = (weakref.ref(text, lambda _: self._texts.pop(key, None)), version)
+
+    def try_new(self, view: View) -> None:
+        """Nothing to try: what is kept stays as it is."""
+
+    def switch(self, view: View) -> None:
+        """Nothing to do: whoever reads from now on gets this version."""
+
+    def settle(self) -> Collection[str]:
+        """The versions that are kept."""
+        return {version for _, version in self._texts.copy().values()}
+
+
+_all: "weakref.WeakKeyDictionary[Secrets, dict[str, Kept]]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def kept(secrets: Secrets, secret: str) -> Kept:
+    """The list for that secret.
+
+    Raises:
+        NotFound: there is no such secret.
+    """
+    with _lock:
+        lists = _all.setdefault(secrets, {})
+        if secret not in lists:
+            holder = Kept()
+            secrets.hold(secret, holder)
+            lists[secret] = holder
+        return lists[secret]
+
+
+def _forked() -> None:
+    """In a child: what the parent kept is here as well, and the client has forgotten all holders."""
+    global _lock  # noqa: PLW0603 - a thread that is not in the child may have held it
+    _lock = threading.Lock()
+    for secrets, lists in _all.items():
+        for secret, holder in lists.items():
+            with contextlib.suppress(UsageError):  # closed: it uses nothing
+                with contextlib.suppress(Unavailable):
+                    secrets.bundle(secret)
+                secrets.hold(secret, holder)
+
+
+os.register_at_fork(after_in_child=_forked)
