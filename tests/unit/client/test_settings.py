@@ -3,8 +3,7 @@
 import gc
 import json
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from keyturn.client import Handle, Secrets
 from keyturn.client.adapters.pydantic_settings import KeyturnSettingsSource, LiveHandle
 from keyturn.core.errors import NotFound, Unavailable, UsageError
-from keyturn.core.secret import MASK
+from keyturn.core.secret import MASK, SecretValue
 from tests.unit.client.place import Place, until
 
 SHOWN = "SecretStr('**********')"
@@ -127,37 +126,39 @@ def test_an_alias_is_a_name(secrets: Secrets, field: Any) -> None:
     assert made.url.get_secret_value() in {"postgresql://v1", "password-v1"}
 
 
-def test_a_model_is_a_bundle_of_one_version(place: Place, secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_a_bundle(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its fields and published names; what is no secret is given by the next source."""
     monkeypatch.setenv("CLO_DATABASE__POOL_SIZE", "9")
     monkeypatch.setenv("CLO_DATABASE__PASSWORD", "of-the-environment")
-    ending = threading.Event()
+    made = settings(secrets, {"database": (Database, ...)})().database
+    assert (made.username, made.password.get_secret_value(), made.pool_size) == ("user-v1", "password-v1", 9)
+    assert made.database_url.view[made.database_url.name] == SecretValue("postgresql://v1")
+
+
+class Meanwhile(dict[str, object]):
+    """What an earlier source gave of a model: nothing, and while it is asked for the password a rotation goes by."""
+
+    def __init__(self, rotate: Callable[[], None]) -> None:
+        super().__init__()
+        self._rotations = [rotate]
+
+    def __contains__(self, key: object) -> bool:
+        if key == "password" and self._rotations:
+            self._rotations.pop()()
+        return False
+
+
+def test_all_that_is_made_is_of_one_version(place: Place, secrets: Secrets) -> None:
+    """Of the new one, if one came before what is kept was known as in use."""
 
     def rotate() -> None:
-        number = 1
-        while not ending.is_set():
-            number += 1
-            place.deliver(f"v{number}")
-            secrets.refresh()
+        place.deliver("v2")
+        until(lambda: secrets["database-url"].version == "v2")
 
-    thread = threading.Thread(target=rotate)
-    thread.start()
-    kind = settings(secrets, {"database": (Database, ...)})
-    made: list[Database] = []
-
-    def several() -> bool:
-        made.extend(kind().database for _ in range(20))
-        return len({one.username for one in made}) >= 3
-
-    try:
-        until(several)
-    finally:
-        ending.set()
-        thread.join()
-    for one in made:
-        version = one.username.removeprefix("user-")
-        assert one.password.get_secret_value() == f"password-{version}"
-        assert (one.pool_size, isinstance(one.database_url, Handle)) == (9, True)
+    fields = {"database": (Database, ...), "url": (SecretStr, Field(alias="database-url"))}
+    made = settings(secrets, fields)(database=Meanwhile(rotate))
+    texts = (made.database.password.get_secret_value(), made.url.get_secret_value())
+    assert (made.database.username, *texts) == ("user-v2", "password-v2", "postgresql://v2")
 
 
 @pytest.mark.parametrize(
