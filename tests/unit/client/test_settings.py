@@ -187,17 +187,29 @@ def test_what_is_missing_is_an_error_with_its_name(
     assert raised.value.message == said
 
 
+class Tree(BaseModel):
+    """A model without a secret, in itself."""
+
+    name: str = "leaf"
+    child: "Tree | None" = None
+
+
 def test_none_may_stand_for_what_is_not_declared(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A field that says that it may be None is; one that other sources give is theirs; the rest are no secrets."""
-    monkeypatch.setenv("CLO_TOKEN", "of-the-environment")
-    fields = {
-        "handle": (LiveHandle | None, None),
-        "mail": (Database | None, None),
-        "token": (SecretStr, ...),
-        "database": (str, "clo"),
-    }
+    """A field that says that it may be None is, whatever the environment has; a model with such a field, too."""
+    for name in ("HANDLE", "TEXT", "MAIL__PASSWORD", "MAIL__USERNAME"):
+        monkeypatch.setenv(f"CLO_{name}", "of-the-environment")
+    fields = {"handle": (LiveHandle | None, None), "text": (SecretStr | None, None), "mail": (Database | None, None)}
+    made = settings(secrets, fields)()
+    assert (made.handle, made.text, made.mail) == (None, None, None)
+
+
+def test_other_sources_give_the_rest(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no secret, though a secret has its name, and what they are asked for by `elsewhere`."""
+    for name in ("TOKEN", "TREE__CHILD__NAME"):
+        monkeypatch.setenv(f"CLO_{name}", "of-the-environment")
+    fields = {"token": (SecretStr, ...), "database": (str, "clo"), "tree": (Tree | None, None)}
     made = settings(secrets, fields, elsewhere=["token"])()
-    assert (made.handle, made.mail, made.database) == (None, None, "clo")
+    assert (made.database, made.tree.child.name) == ("clo", "of-the-environment")
     assert made.token.get_secret_value() == "of-the-environment"
 
 

@@ -142,8 +142,9 @@ class KeyturnSettingsSource(PydanticBaseSettingsSource):
             partly = field.kind is _Kind.MODEL and all(isinstance(one, dict) for one in before)
             if field.path in self._elsewhere or (before and not partly):
                 continue
-            if (found := self._found(field, before[0] if before else {})) is not None:
-                given[field.keys[0]] = found
+            found = self._found(field, before[0] if before else {})
+            if found is not None or (not before and field.optional and _secret(field)):
+                given[field.keys[0]] = found  # None as well: no variable takes its place
         return given
 
     def _found(self, field: _Field, state: Mapping[str, Any]) -> object:
@@ -230,6 +231,14 @@ def _field(path: str, info: FieldInfo, secret: str | None) -> _Field:
             if issubclass(found, kind.value):
                 return _Field(path, info, kind, found, secret)
     return _Field(path, info, _Kind.PLAIN, object, secret)
+
+
+def _secret(field: _Field, seen: tuple[type, ...] = ()) -> bool:
+    """Whether it is of a secret's type, or a model with such a field."""
+    if field.kind is not _Kind.MODEL or field.type in seen:
+        return field.kind in _SECRET
+    fields = field.type.model_fields  # type: ignore[attr-defined] # a model
+    return any(_secret(_field(name, info, None), (*seen, field.type)) for name, info in fields.items())
 
 
 def _exists(model: type[BaseModel], path: str) -> None:
