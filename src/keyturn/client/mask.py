@@ -147,7 +147,8 @@ def _formatted(record: logging.LogRecord) -> str:
 def mask_logs(secrets: Secrets, former: LogMask | None = None) -> LogMask:
     """Put one `LogMask` on every handler that there is now, of the root and of every logger; that mask.
 
-    Servers give their own loggers handlers of their own (`uvicorn`, `uvicorn.access`, `gunicorn.error`).
+    The one that `logging` takes where there is none is among them. Servers give their own loggers handlers of their
+    own (`uvicorn`, `uvicorn.access`, `gunicorn.error`).
 
     Args:
         secrets: the application's secrets.
@@ -156,7 +157,7 @@ def mask_logs(secrets: Secrets, former: LogMask | None = None) -> LogMask:
     every = (logging.root, *logging.root.manager.loggerDict.values())
     handlers = {handler for logger in every if isinstance(logger, logging.Logger) for handler in logger.handlers}
     mask = LogMask(secrets)
-    for handler in handlers:
+    for handler in handlers | ({logging.lastResort} if logging.lastResort else set()):
         if former is not None:
             handler.removeFilter(former)
         handler.addFilter(mask)

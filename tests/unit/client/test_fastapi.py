@@ -277,7 +277,7 @@ def access_log() -> Iterator[logging.StreamHandler[io.StringIO]]:
     logger.addHandler(handler)
     logger.propagate = False
     yield handler
-    for one in (*logger.handlers, *logging.root.handlers):
+    for one in filter(None, (logging.lastResort, *logger.handlers, *logging.root.handlers)):
         one.filters[:] = [each for each in one.filters if not isinstance(each, LogMask)]
     logger.removeHandler(handler)
     logger.propagate = True

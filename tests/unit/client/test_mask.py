@@ -247,7 +247,7 @@ def test_an_object_is_asked_once_what_it_shows(secrets: Secrets) -> None:
 
 
 def test_every_handler_that_there_is_gets_a_mask(secrets: Secrets) -> None:
-    """That of a logger which hands nothing on to the root, too; once where several loggers share it."""
+    """That of a logger which hands nothing on to the root, and the last resort; once where several loggers share it."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     loggers = [logging.getLogger(name) for name in ("of-this-test.one", "of-this-test.two")]
@@ -260,8 +260,10 @@ def test_every_handler_that_there_is_gets_a_mask(secrets: Secrets) -> None:
             logger.warning("password-v1")
         assert stream.getvalue() == f"{MASK}\n" * 2
         assert len(handler.filters) == 1
+        assert logging.lastResort is not None
+        assert mask in logging.lastResort.filters
     finally:
-        for masked in (handler, *logging.root.handlers):
+        for masked in filter(None, (handler, logging.lastResort, *logging.root.handlers)):
             masked.removeFilter(mask)
         for logger in loggers:
             logger.removeHandler(handler)
