@@ -14,22 +14,26 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[3]
-GUNICORN = ("gunicorn", "--workers", "3", "--no-control-socket", "--access-logfile", "-", "--bind", "unix:{socket}")
-UVICORN = ("uvicorn", "--workers", "2", "--uds", "{socket}")
+GUNICORN = ("gunicorn", "--workers", "3", "--no-control-socket", "--access-logfile", "-", "--bind", "unix:http")
+UVICORN = ("uvicorn", "--workers", "2", "--uds", "http")
 APPLICATION = "tests.live.client.service:app"
 
 
 class _Connection(http.client.HTTPConnection):
-    """Over a unix socket."""
+    """Over the unix socket `http` of a directory: by its descriptor, since the name of a socket must be short."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, home: Path) -> None:
         super().__init__("localhost", timeout=60)
-        self._path = path
+        self._home = home
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(60)
-        self.sock.connect(str(self._path))
+        directory = os.open(self._home, os.O_PATH)
+        try:
+            self.sock.connect(f"/proc/self/fd/{directory}/http")
+        finally:
+            os.close(directory)
 
 
 class Server:
@@ -38,17 +42,16 @@ class Server:
     Args:
         home: where its socket and its log lie.
         client_file: the client file of its workers.
-        argv: the command, with `{socket}` in the place of its socket.
+        argv: the command, which makes the socket `http` in its working directory.
     """
 
     def __init__(self, home: Path, client_file: Path, argv: Sequence[str]) -> None:
-        self.socket = home / "http"
+        self._home = home
         self.log = home / "server.log"
-        module, *options = (word.format(socket=self.socket) for word in argv)
         environment = {**os.environ, "KEYTURN_CLIENT": str(client_file), "PYTHONPATH": str(ROOT)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", module, *options, APPLICATION],
+                [sys.executable, "-W", "ignore", "-m", *argv, APPLICATION],
                 cwd=home,
                 env=environment,
                 stdout=log,
@@ -67,7 +70,7 @@ class Server:
 
     def ask(self, path: str) -> tuple[int, Any]:
         """A GET over a connection of its own: status and content."""
-        connection = _Connection(self.socket)
+        connection = _Connection(self._home)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()

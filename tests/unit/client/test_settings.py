@@ -329,3 +329,10 @@ def test_a_child_reports_what_its_parent_kept(place: Place, secrets: Secrets) ->
     finally:
         os.close(drop)
         os.waitpid(child, 0)
+
+
+def test_one_field_can_be_asked_for(secrets: Secrets) -> None:
+    """As pydantic-settings has it: what it gets, under which key, and that it is no JSON."""
+    kind = settings(secrets, {"url": (SecretStr, Field(alias="database-url"))})
+    found, key, is_json = KeyturnSettingsSource(kind, secrets).get_field_value(kind.model_fields["url"], "url")
+    assert (found.get_secret_value(), key, is_json) == ("postgresql://v1", "database-url", False)
