@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import at_size, journal_writes, start_up, vault_read
+from bench import at_size, journal_writes, run, start_up, vault_read
 from bench.measure import Figure
 from keyturn import __version__
 
@@ -23,6 +23,7 @@ BENCHES: Mapping[str, Callable[[Path], list[Figure]]] = {
     "journal_writes": journal_writes.measure,
     "vault_read": vault_read.measure,
     "start_up": start_up.measure,
+    "run": run.measure,
     "at_size": at_size.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"

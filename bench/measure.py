@@ -92,17 +92,18 @@ def timed(work: Callable[[], object]) -> Timed:
 
 
 class Process:
-    """The seconds of a whole process of this Python, from its start to its end; `cpu` keeps user and system together.
+    """The seconds of a whole process, from its start to its end; `cpu` keeps user and system together.
 
     Args:
         words: its arguments.
+        program: what is run; this Python.
 
     Raises:
         RuntimeError: it ended with another status than 0 (when called).
     """
 
-    def __init__(self, *words: str) -> None:
-        self._command = [sys.executable, *words]
+    def __init__(self, *words: str, program: str = sys.executable) -> None:
+        self._command = [program, *words]
         self.cpu: list[float] = []
 
     def __call__(self) -> float:

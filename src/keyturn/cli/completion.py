@@ -7,9 +7,7 @@ import typer
 from typer.completion import get_completion_script  # type: ignore[attr-defined] # its own use of it is the only public one
 
 from keyturn.cli.answer import Answer, Json, answering
-
-COMPLETE = "_KEYTURN_COMPLETE"
-"""The variable by which the script asks for words."""
+from keyturn.cli.quick import COMPLETE
 
 
 class Shell(StrEnum):

@@ -4,10 +4,14 @@ Ctrl-C before and after the work ends it without a word: nothing was begun, or a
 """
 
 import gc
+import os
 import signal
+import sys
 from importlib import import_module
 
-WORK = "keyturn.cli.main"
+from keyturn.cli.quick import understood
+
+WORK, RUN = "keyturn.cli.main", "keyturn.cli.program"
 
 
 def main() -> None:
@@ -18,12 +22,13 @@ def main() -> None:
     # What the imports made stays, and a command ends soon: looking through all of it again and again is a tenth of
     # the time that `status` takes with many secrets.
     gc.set_threshold(50_000, 20, 20)
-    work = import_module(WORK)
+    words = understood(sys.argv[1:], os.environ)
+    work = import_module(RUN if words else WORK)
     gc.freeze()
     if quietly:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        work.main()
+        work.main(words) if words else work.main()
     finally:
         if quietly:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,7 +14,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined] # its
 from keyturn import __version__
 from keyturn.cli import say
 from keyturn.cli.answer import Answer, envelope, write_json
-from keyturn.cli.completion import COMPLETE
+from keyturn.cli.quick import COMPLETE
 from keyturn.cli.settings import DEBUG, settings
 from keyturn.core.errors import KeyturnError, UsageError
 from keyturn.system.processes import harden

@@ -8,8 +8,11 @@ from keyturn.client.sources import Generation, Source
 from keyturn.core.errors import KeyturnError
 from keyturn.core.secret import SecretValue
 from keyturn.system.children import Children
+from keyturn.system.fleeting import Fleeting
 
 Values = Mapping[str, SecretValue]
+Hand = Callable[[Values], Mapping[str, str]]
+"""The environment of a program that is to have these values."""
 
 LOOK_EVERY = 0.25
 SETTLED, AT_LATEST = 1.0, 5.0
@@ -72,20 +75,45 @@ class Found:
         return self._values
 
 
-def watched(argv: Sequence[str], around: Mapping[str, str], found: Found, grace: float) -> int:
-    """Run it until it ends by itself, or because somebody asked us to; its exit status."""
+def in_environment(around: Mapping[str, str]) -> Hand:
+    """Values as variables beside those of `around`."""
+    return lambda values: dict(around, **{name: value.reveal() for name, value in values.items()})
+
+
+def in_files(folder: Fleeting, around: Mapping[str, str]) -> Hand:
+    """Values in files of `folder`, and as variables where each lies: `DATABASE_URL_FILE`."""
+
+    def handed(values: Values) -> Mapping[str, str]:
+        at = folder.put({name: value.reveal().encode() for name, value in values.items()})
+        return {**around, **{f"{name}_FILE": str(at / name) for name in values}}
+
+    return handed
+
+
+def watched(argv: Sequence[str], hand: Hand, found: Found, grace: float, *, restarts: bool = True) -> int:
+    """Run it until it ends by itself, or because somebody asked us to; its exit status.
+
+    Args:
+        argv: the program and its arguments.
+        hand: makes of values the environment that it gets.
+        found: the newest values.
+        grace: seconds after SIGTERM in which it may end.
+        restarts: whether it is started anew when a value changes.
+    """
     values = found.values()
     with Children(argv) as child:
-        child.start({**around, **{name: value.reveal() for name, value in values.items()}})
-        restarts = Restarts(values, time.monotonic())
+        child.start(hand(values))
+        known = Restarts(values, time.monotonic())
         while (status := child.wait(LOOK_EVERY)) is None:
+            if child.ending or not restarts:
+                continue
             values = found.values()
-            if child.ending or not restarts.due(values, time.monotonic()):
+            if not known.due(values, time.monotonic()):
                 continue
             say.note("keyturn: a value has changed: the program is started anew")
             status = child.stop(grace)
             if child.ending:
                 return status
-            child.start({**around, **{name: value.reveal() for name, value in values.items()}})
-            restarts.started(time.monotonic())
+            child.start(hand(values))
+            known.started(time.monotonic())
         return status

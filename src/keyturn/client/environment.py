@@ -11,7 +11,7 @@ MAX_BYTES = 128 * 1024
 
 
 def variables(
-    views: Mapping[str, View], named: Mapping[str, str], only: Iterable[str] = ()
+    views: Mapping[str, View], named: Mapping[str, str], only: Iterable[str] = (), *, bounded: bool = True
 ) -> Mapping[str, SecretValue]:
     """The variable of each published name, and of a secret that publishes nothing and is one value.
 
@@ -19,6 +19,7 @@ def variables(
         views: the secrets.
         named: the variable of a name, where that is not its name in capitals; each must be there.
         only: the names that are wanted; without any, all.
+        bounded: whether each value must be fit for a variable: a file takes others, too.
 
     Raises:
         NotFound: a name is not there, or a secret has no name that could be a variable.
@@ -36,7 +37,8 @@ def variables(
         called = named.get(name) or variable(name)
         if result.setdefault(called, found[name]) is not found[name]:
             raise InvalidName(f"two names would both be the variable {called}", "rename one of them")
-        _check(called, found[name])
+        if bounded:
+            _check(called, found[name])
     return result
 
 
