@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "copy": "copy",
     "eject": "eject",
     "run": "run",
+    "render": "render",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",
