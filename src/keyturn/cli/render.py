@@ -1,21 +1,18 @@
 """`keyturn render`: files of a program out of templates, the client file of a consumer, or a compose file."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from keyturn.cli import client_file, rendering
+from keyturn.cli import client_file, render_compose, rendering
 from keyturn.cli.answer import Answer, Json, answering
 from keyturn.cli.delivered import delivered
 from keyturn.cli.opening import chosen, manifest
+from keyturn.cli.render_answer import answer
 from keyturn.cli.templates import Format
 from keyturn.core.errors import UsageError
-from keyturn.core.finding import Finding, Severity
-
-STALE = "rendered-stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,8 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
             return _templates(context, asked, directory)
         if client is not None:
             return _client(context, asked, client)
-        raise UsageError("--compose")
+        assert compose is not None
+        return render_compose.compose(manifest(context), compose.absolute(), consumer, check=check)
 
     answering("render", as_json, work)
 
@@ -103,20 +101,3 @@ def _client(context: typer.Context, asked: Asked, path: Path) -> Answer:
         client_file.put(path.absolute(), content)
     remedy = f"keyturn render --client {path} --consumer {asked.consumer}"
     return answer("client", path, [asked.consumer], {path.name: why} if why else {}, remedy if asked.check else None)
-
-
-def answer(what: str, place: Path, names: list[str], differed: Mapping[str, str], remedy: str | None) -> Answer:
-    """What was written, or what is stale where only that was asked for: then there is a remedy."""
-    data: dict[str, Any] = {
-        "what": what,
-        "place": str(place.absolute()),
-        "names": names,
-        "changed": bool(differed) and not remedy,
-        "differs": [{"name": name, "why": why} for name, why in differed.items()],
-    }
-    if remedy:
-        stale = tuple(Finding(STALE, name, Severity.WARNING, why, remedy) for name, why in differed.items())
-        lines = () if stale else (f"{place}: up to date",)
-        return Answer(data, lines, findings=stale, judged=True)
-    wrote = tuple(f"{name}: {why}" for name, why in differed.items())
-    return Answer(data, (*wrote, f"{place}: {'written' if differed else 'up to date'}"))

@@ -236,13 +236,15 @@ def _json_texts(text: str) -> Iterator[str]:
 
 def _yaml_texts(text: str) -> Iterator[str]:
     """Each scalar in it. Raises ValueError."""
-    import yaml  # takes a while, and only templates in YAML need it
+    from ruamel.yaml import YAML  # takes a while, and only templates in YAML need it
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import ScalarEvent
 
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.ScalarEvent):
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, ScalarEvent):
                 yield event.value
-    except yaml.YAMLError:
+    except YAMLError:
         raise ValueError("no YAML") from None
 
 
