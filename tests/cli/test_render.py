@@ -205,3 +205,78 @@ def test_no_client_file_for_who_reads_no_bundle(declared: Keyturn, consumer: str
     file = declared.folder / "keyturn.client.json"
     assert declared("render", "--client", file, "--consumer", consumer).status == status
     assert not file.exists()
+
+
+COMPOSE = """services:
+  web:
+    image: web   # pinned elsewhere
+    environment:
+      LOG: info
+"""
+
+
+def test_a_compose_file_is_brought_up_to_date_once(declared: Keyturn) -> None:
+    """With the client file that it names; its mode stays, and a second time writes nothing."""
+    file = declared.folder / "compose.yml"
+    file.write_text(COMPOSE)
+    file.chmod(0o640)
+    document = declared.document("render", "--compose", file)
+    assert (document["data"]["names"], document["data"]["changed"]) == (["web"], True)
+    assert {one["name"] for one in document["data"]["differs"]} == {"web", "web.keyturn.client.json"}
+    assert file.read_text().startswith(COMPOSE)
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert (declared.folder / "web.keyturn.client.json").is_file()
+    inode = file.stat().st_ino
+    assert declared.document("render", "--compose", file)["data"]["changed"] is False
+    assert file.stat().st_ino == inode
+
+
+def test_a_stale_compose_file_is_found(declared: Keyturn) -> None:
+    """So is a client file beside it; nothing is written."""
+    file = declared.folder / "compose.yml"
+    file.write_text(COMPOSE)
+    found = declared.document("render", "--compose", file, "--check", status=1)["findings"]
+    assert [one["subject"] for one in found] == ["web", "web.keyturn.client.json"]
+    assert file.read_text() == COMPOSE
+    declared("render", "--compose", file)
+    assert declared("render", "--compose", file, "--check").status == 0
+    (declared.folder / "web.keyturn.client.json").unlink()
+    assert declared("render", "--compose", file, "--check").status == 1
+
+
+def test_a_compose_file_with_a_value_in_it_is_not_touched(declared: Keyturn) -> None:
+    """A person takes it out first; the value is not shown."""
+    file = declared.folder / "compose.yml"
+    file.write_text(text := COMPOSE + "      MAIL: smtp://u:canary@mail\n")
+    document = declared.document("render", "--compose", file, status=1)
+    assert [one["reason"] for one in document["findings"]] == ["compose-plain-value"]
+    assert document["data"]["changed"] is False
+    assert file.read_text() == text
+    assert not (declared.folder / "web.keyturn.client.json").exists()
+    assert "canary" not in "".join(declared.heard)
+
+
+def test_a_new_compose_file_has_every_consumer_that_could_live_in_it(declared: Keyturn) -> None:
+    """But those that no secret names; of an existing one only those that it has, and what is asked for."""
+    file = declared.folder / "compose.yml"
+    assert declared.document("render", "--compose", file)["data"]["names"] == ["web", "plain"]
+    file.write_text(COMPOSE)
+    said = declared("render", "--compose", file)
+    assert "plain: no service plain in it; --consumer plain adds one" in said.err
+    assert "web: no healthcheck" in said.err
+    assert declared.document("render", "--compose", file, "--consumer", "plain")["data"]["names"] == ["plain"]
+    assert "  plain:\n    image:" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "consumer", "status"),
+    [(COMPOSE, "nobody", 2), (COMPOSE, "idle", 2), ("services: {other: {image: x}}\n", None, 2), ("a: [", None, 3)],
+)
+def test_a_compose_file_without_a_place_for_it_is_refused(
+    declared: Keyturn, text: str, consumer: str | None, status: int
+) -> None:
+    """A consumer that is none, or uses nothing; a file with no service of ours; one that is no YAML."""
+    file = declared.folder / "compose.yml"
+    file.write_text(text)
+    assert declared("render", "--compose", file, *(["--consumer", consumer] if consumer else [])).status == status
+    assert file.read_text() == text
