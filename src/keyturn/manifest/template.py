@@ -86,7 +86,7 @@ def minimal(
     Raises:
         UsageError: a service or environment that is not a name.
     """
-    return _head(service, vault_id, environment, state, pin) + _FIRST
+    return head(service, vault_id, environment, state, pin) + _FIRST
 
 
 def from_guide(  # noqa: PLR0913 - what `minimal` takes, and two places
@@ -97,20 +97,21 @@ def from_guide(  # noqa: PLR0913 - what `minimal` takes, and two places
     Raises:
         UsageError: a service or environment that is not a name.
     """
-    return _head(service, vault_id, environment, state, pin) + guide_tables(run=_escaped(run), here=_escaped(here))
+    return head(service, vault_id, environment, state, pin) + guide_tables(run=escaped(run), here=escaped(here))
 
 
-def _head(service: str, vault_id: str, environment: str, state: str, pin: str) -> str:
+def head(service: str, vault_id: str, environment: str, state: str, pin: str) -> str:
+    """The tables that every first manifest begins with. Raises UsageError: a service or environment that is no name."""
     names = {"service": check_name(service), "environment": check_name(environment)}
     return _HEAD.format(
         **names,
-        checkpoints=_CHECKPOINTS.format(**names, pin=_escaped(pin)) if pin else "",
-        vault_id=_escaped(vault_id),
-        state=_escaped(state),
+        checkpoints=_CHECKPOINTS.format(**names, pin=escaped(pin)) if pin else "",
+        vault_id=escaped(vault_id),
+        state=escaped(state),
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` between the quotes of a basic string."""
     return "".join(_character(character) for character in text)
 
