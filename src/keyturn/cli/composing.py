@@ -18,7 +18,7 @@ from keyturn.manifest import Manifest
 from keyturn.manifest.consumer import ConsumerTable
 from keyturn.system.yaml_text import YamlText
 
-PLAIN, PINNED = "compose-plain-value", "compose-pinned-file"
+PLAIN, PINNED = REASONS = "compose-plain-value", "compose-pinned-file"
 CLIENT_TARGET = "/etc/keyturn/client.json"
 DOCKER = "/run/secrets/"
 HEAD = "# Written by `keyturn render --compose`, which keeps what it does not know. No value of a secret is in it.\n"

@@ -22,6 +22,7 @@ from keyturn.checks import (
     targets,
     versions,
 )
+from keyturn.cli import composing, render_answer
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Grade, Instance, Observation
 from keyturn.core.errors import Corrupt, Denied, Disabled, Unavailable
@@ -237,9 +238,10 @@ def test_what_a_fresh_installation_lacks_is_told_and_fails_nothing() -> None:
 
 
 def test_every_reason_is_described_in_the_documentation() -> None:
-    """docs/findings.md has one row for each code, those of `keyturn import` with them, and none besides."""
+    """docs/findings.md has one row for each code, those of `import` and `render` with them, and none besides."""
     text = (Path(__file__).parents[3] / "docs" / "findings.md").read_text()
-    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == sorted([*REASONS, *plan.REASONS])
+    reasons = [*REASONS, *plan.REASONS, *composing.REASONS, render_answer.STALE]
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) == sorted(reasons)
 
 
 def test_a_kind_that_a_person_changes_meanwhile_is_a_note() -> None:
