@@ -5,14 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from keyturn.cli.delivered import READS_A_BUNDLE
 from keyturn.client.configuration import MAX_BYTES, SCHEMA, Configuration
 from keyturn.client.environment import variable
 from keyturn.core.errors import NotAvailable, NotFound, Refused, UsageError
 from keyturn.manifest import Manifest
 from keyturn.system.files import read_file, write_atomic
-
-READS_A_BUNDLE = frozenset({"application", "job"})
-"""Kinds of consumers whose bundle `keyturn.client` reads."""
 
 
 def client_file(manifest: Manifest, consumer: str) -> bytes:
@@ -24,13 +22,13 @@ def client_file(manifest: Manifest, consumer: str) -> bytes:
     """
     if (table := manifest.consumers.get(consumer)) is None:
         raise UsageError(f"the manifest has no consumer {consumer!r:.80}", "keyturn consumer list")
-    if table.kind not in READS_A_BUNDLE:
+    places = {key: str(path) for key, path in table.directories}
+    if table.kind not in READS_A_BUNDLE or "bundle_dir" not in places:
         raise NotAvailable(f"a client file for a consumer of kind {table.kind!r}")
     used = manifest.used_by(consumer)
     if not used:
         raise UsageError(f"no secret names the consumer {consumer}", f'consumers = ["{consumer}"] in each that it uses')
     views = [view for name in used for view in manifest.secrets[name].publish.items()]
-    places = {key: str(path) for key, path in table.directories}
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "source": {"kind": "bundle-dir", "path": places["bundle_dir"]},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keyturn.cli.client_file import READS_A_BUNDLE
+from keyturn.cli.delivered import READS_A_BUNDLE
 from keyturn.client.environment import variable
 from keyturn.consumers.files.layout import field_name, file_name
 from keyturn.core.finding import Finding, Severity

@@ -11,6 +11,9 @@ from keyturn.client.sources import Generation, Source, open_source
 from keyturn.core.errors import Conflict, NotAvailable, UsageError
 from keyturn.core.secret import SecretValue
 
+READS_A_BUNDLE = frozenset({"application", "compose", "job", "systemd"})
+"""Kinds of consumers whose bundle `keyturn.client` reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -73,13 +76,13 @@ def _declared(settings: Settings, consumer: str, only: tuple[str, ...]) -> Deliv
     manifest = load(settings.manifest, settings.profile)
     if (table := manifest.consumers.get(consumer)) is None:
         raise UsageError(f"the manifest has no consumer {consumer!r:.80}", "keyturn consumer list")
-    if table.kind not in {"application", "job"}:
+    directory = dict(table.directories).get("bundle_dir")
+    if table.kind not in READS_A_BUNDLE or directory is None:
         raise NotAvailable(f"reading the bundle of a consumer of kind {table.kind!r}")
     used = manifest.used_by(consumer)
     if not used:
         raise UsageError(f"no secret names the consumer {consumer}", f'consumers = ["{consumer}"] in each that it uses')
     published = [item for name in used for item in manifest.secrets[name].publish.items()]
     env = {name: view.env or variable(name) for name, view in published}
-    directory = dict(table.directories)["bundle_dir"]
     source = open_source({"kind": "bundle-dir", "path": str(directory)}, used)
     return Delivered(source, env, only, manifest.environment, getattr(table, "group", None))

@@ -19,8 +19,8 @@ Data = Any
 
 Path = tuple[str | int, ...]
 _MERGE, _NULL, _BOOL, _INT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "null", "bool", "int"))
-_SAFE = re.compile(r"[A-Za-z/.$][A-Za-z0-9_./@=+$,-]*(?::[A-Za-z0-9_./@=+$,?-]+)*\Z")
-_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n", "."})
+_SAFE = re.compile(r"(?:[A-Za-z/$]|\./)[A-Za-z0-9_./@=+$,-]*(?::[A-Za-z0-9_./@=+$,?-]+)*\Z")
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _COMMENT = re.compile(r"[\s{\[,]#")
 STEP = 2
 

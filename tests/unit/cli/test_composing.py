@@ -188,6 +188,41 @@ def test_a_program_that_reads_files_gets_a_variable_for_each(manifest: Manifest)
     assert web["image"] == "${WEB_IMAGE:?which image}"
 
 
+COUNTED = """
+[consumers.counted]
+kind = "compose"
+file = "/opt/compose.yml"
+service = "api-v2"
+bundle_dir = "/run/keyturn/counted/bundle"
+proof = "claimed"
+expect = 4
+
+[consumers.reporting]
+kind = "compose"
+file = "/opt/compose.yml"
+service = "api-v3"
+bundle_dir = "/run/keyturn/reporting/bundle"
+status_dir = "/run/keyturn/reporting/status"
+expect = 4
+"""
+
+
+def test_a_consumer_that_names_its_service_lives_in_that_file_alone(manifest: Manifest, tmp_path: Path) -> None:
+    """Without reports it is restarted and reads files, and expects containers; with them it opens a client file."""
+    path = tmp_path / "keyturn.toml"
+    consumers = 'consumers = ["counted", "reporting", "clo-api"]'
+    path.write_text(manifest.path.read_text().replace('consumers = ["clo-api"]', consumers) + COUNTED)
+    declared = load(path, None)
+    assert wanted(declared, "counted", tmp_path / "other.yml") is None
+    found = read(brought(HEAD, services(declared, "counted", "reporting")).page.text)["services"]
+    assert found["api-v2"]["deploy"]["replicas"] == 4
+    bundle = "/run/keyturn/counted/bundle"
+    assert found["api-v2"]["environment"]["PRODUCTION_REDIS_URL_FILE"] == f"{bundle}/redis-url"
+    assert "KEYTURN_CLIENT" not in found["api-v2"]["environment"]
+    assert found["api-v3"]["environment"] == {"KEYTURN_CLIENT": CLIENT_TARGET}
+    assert "replicas" not in found["api-v3"]["deploy"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -33,7 +33,32 @@ services:   # all of them
 """
 WORDS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
-    st.sampled_from(["yes", "null", "~", "1", "1.5", "a: b", "- a", "#", "a #b", "'", '"', "{", "", " a", "0x1", "<<"]),
+    st.sampled_from(
+        [
+            "yes",
+            "null",
+            "~",
+            "1",
+            "1.5",
+            "a: b",
+            "- a",
+            "#",
+            "a #b",
+            "'",
+            '"',
+            "{",
+            "",
+            " a",
+            "0x1",
+            "<<",
+            ".5",
+            ".inf",
+            "...",
+            "./a",
+            "=",
+            "$",
+        ]
+    ),
 )
 VALUES = st.recursive(
     st.one_of(WORDS, st.booleans(), st.integers(0, 99)),
