@@ -144,6 +144,8 @@ def test_a_directory_that_is_not_ours_is_left_alone(keyturn: Keyturn, night: Nig
         ["--client", "c"],
         ["--client", "c", "--consumer", "web", "--format", "json"],
         ["nowhere", "--into", "out"],
+        ["templates", "--into", "out", "--processes", "2"],
+        ["--compose", "c", "--processes", "0"],
     ],
 )
 def test_words_that_do_not_belong_together_are_refused(

@@ -12,6 +12,7 @@ from typing import Any
 from keyturn.cli.delivered import READS_A_BUNDLE
 from keyturn.client.environment import variable
 from keyturn.consumers.files.layout import field_name, file_name
+from keyturn.core.errors import UsageError
 from keyturn.core.finding import Finding, Severity
 from keyturn.core.generation import field_file
 from keyturn.manifest import Manifest
@@ -76,8 +77,12 @@ class Draft:
             self.changed.setdefault(service, []).append(what)
 
 
-def wanted(manifest: Manifest, consumer: str, file: Path) -> Wanted | None:
-    """How a consumer lives in that file, None where it does not."""
+def wanted(manifest: Manifest, consumer: str, file: Path, processes: int = 1) -> Wanted | None:
+    """How a consumer lives in that file, with so many processes in each container; None where it does not.
+
+    Raises:
+        UsageError: what it expects is no multiple of that.
+    """
     table, used = manifest.consumers[consumer], manifest.used_by(consumer)
     places = dict(table.directories)
     elsewhere = table.kind == "compose" and Path(str(getattr(table, "file", ""))).resolve() != file.resolve()
@@ -93,16 +98,24 @@ def wanted(manifest: Manifest, consumer: str, file: Path) -> Wanted | None:
         status,
         {f"{called}_FILE": path for _, called, path in views},
         reads,
-        _replicas(table, status),
+        _replicas(consumer, table, status, processes),
         table.kind != "job",
         {one: path for name, _, path in views for one in (name, file_name(name))},
     )
 
 
-def _replicas(table: ConsumerTable, status: Path | None) -> int | None:
-    """What it expects are processes: one in each container. Of a service it may be that Keyturn counts them itself."""
-    counted = table.kind == "application" or (table.kind == "compose" and status is None)
-    return table.expect if counted else None
+def _replicas(consumer: str, table: ConsumerTable, status: Path | None, processes: int) -> int | None:
+    """Of what reports, `expect` counts processes; of what does not, containers."""
+    if table.expect is None or table.kind not in {"application", "compose"}:
+        return None
+    if table.kind == "compose" and status is None:
+        return table.expect
+    if table.expect % processes:
+        raise UsageError(
+            f"{consumer} expects {table.expect} processes, which are no containers of {processes}",
+            "--processes says how many each container has; --consumer, for which one",
+        )
+    return table.expect // processes
 
 
 def _views(manifest: Manifest, used: tuple[str, ...], bundle: Path, *, plain: bool) -> Iterator[tuple[str, str, Path]]:

@@ -48,6 +48,9 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
     group: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who may read the files beside their owner.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="With --compose: how many processes each container runs.")
+    ] = 1,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something is stale.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -61,12 +64,14 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
     def work() -> Answer:
         asked = Asked(consumer, config, into, form, group, check)
         _sort_out(asked, directory, client, compose)
+        if processes > 1 and compose is None:
+            raise UsageError("--processes is for --compose", "leave it out")
         if directory is not None:
             return _templates(context, asked, directory)
         if client is not None:
             return _client(context, asked, client)
         assert compose is not None
-        return render_compose.compose(manifest(context), compose.absolute(), consumer, check=check)
+        return render_compose.compose(manifest(context), compose.absolute(), consumer, processes, check=check)
 
     answering("render", as_json, work)
 

@@ -16,7 +16,7 @@ MODE = 0o644
 """Of a new file: it holds no value. One that is there keeps its own."""
 
 
-def compose(manifest: Manifest, path: Path, consumer: str | None, *, check: bool) -> Answer:
+def compose(manifest: Manifest, path: Path, consumer: str | None, processes: int, *, check: bool) -> Answer:
     """What `render --compose` does.
 
     Raises:
@@ -27,7 +27,7 @@ def compose(manifest: Manifest, path: Path, consumer: str | None, *, check: bool
     text = _there(path)
     try:
         page = shaped(text or "")
-        services, notes = _chosen(manifest, path, consumer, page if text is not None else None)
+        services, notes = _chosen(manifest, path, consumer, processes, page if text is not None else None)
         wrong = findings(page, manifest, services)
         draft = brought(HEAD if text is None else text, services)
     except ValueError as error:
@@ -44,6 +44,7 @@ def compose(manifest: Manifest, path: Path, consumer: str | None, *, check: bool
     if differed and not check:
         _write(path, draft, {name: clients[name] for name in stale})
     again = f"keyturn render --compose {path}" + (f" --consumer {consumer}" if consumer else "")
+    again += f" --processes {processes}" if processes > 1 else ""
     said = answer("compose", path, names, differed, again if check else None)
     return Answer(said.data, said.lines, findings=said.findings, notes=(*notes, *_notes(draft, services)), judged=True)
 
@@ -56,14 +57,14 @@ def _there(path: Path) -> str | None:
 
 
 def _chosen(
-    manifest: Manifest, path: Path, consumer: str | None, page: YamlText | None
+    manifest: Manifest, path: Path, consumer: str | None, processes: int, page: YamlText | None
 ) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
     """Those who live in that file: all that it has a service for, or that it would have if it is a new one."""
     if consumer is not None and consumer not in manifest.consumers:
         raise UsageError(f"the manifest has no consumer {consumer!r:.80}", "keyturn consumer list")
     found, notes = [], []
     for name in manifest.consumers if consumer is None else (consumer,):
-        one = wanted(manifest, name, path)
+        one = wanted(manifest, name, path, processes)
         if one is None:
             notes += [] if consumer is None else [name]
         elif consumer is None and page is not None and page.at("services", one.service) is None:

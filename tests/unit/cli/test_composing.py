@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from keyturn.cli.composing import CLIENT_TARGET, HEAD, Wanted, brought, findings, shaped, wanted
+from keyturn.core.errors import UsageError
 from keyturn.manifest import Manifest, load
 from keyturn.manifest.template import from_guide
 
@@ -220,7 +221,16 @@ def test_a_consumer_that_names_its_service_lives_in_that_file_alone(manifest: Ma
     assert found["api-v2"]["environment"]["PRODUCTION_REDIS_URL_FILE"] == f"{bundle}/redis-url"
     assert "KEYTURN_CLIENT" not in found["api-v2"]["environment"]
     assert found["api-v3"]["environment"] == {"KEYTURN_CLIENT": CLIENT_TARGET}
-    assert "replicas" not in found["api-v3"]["deploy"]
+    assert found["api-v3"]["deploy"]["replicas"] == 4
+
+
+def test_a_container_with_several_processes_is_one_replica(manifest: Manifest) -> None:
+    """What is expected are processes; a number that cannot be is refused."""
+    one = wanted(manifest, "clo-api", Path("/opt/compose.yml"), 3)
+    assert one is not None
+    assert one.replicas == 1
+    with pytest.raises(UsageError, match="clo-api expects 3 processes"):
+        wanted(manifest, "clo-api", Path("/opt/compose.yml"), 2)
 
 
 @pytest.mark.parametrize(
