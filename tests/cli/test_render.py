@@ -162,7 +162,10 @@ def test_words_that_do_not_belong_together_are_refused(
 def declared(keyturn: Keyturn, tmp_path: Path) -> Keyturn:
     """A manifest, and what was delivered to one of its consumers."""
     keyturn.manifest = tmp_path / "keyturn.toml"
-    keyturn.manifest.write_text(MANIFEST.format(environment="test", state=tmp_path / "no-state", home=tmp_path / "run"))
+    text = MANIFEST.format(environment="test", state=tmp_path / "no-state", home=tmp_path / "run")
+    keyturn.manifest.write_text(
+        text.replace("/run/plain", "/run-plain/bundle").replace("/run/idle", "/run-idle/bundle")
+    )
     deliver(tmp_path, "smtp-url")
     return keyturn
 

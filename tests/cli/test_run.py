@@ -181,6 +181,7 @@ def test_a_failure_of_its_own_can_be_a_document(keyturn: Keyturn, night: Night) 
     assert check(said.document)["error"]["code"] == "not-found"
     off = ran(keyturn, night, "--json", "--unknown", "--", "true")
     assert (off.status, check(off.document)["error"]["code"]) == (125, "usage")
+    assert ran(keyturn, night, "--json", "--", "echo", "on").out == "on\n"
     theirs = ran(keyturn, night, "--unknown", "--", "echo", "--json")
     assert (theirs.status, theirs.out) == (125, "")
 

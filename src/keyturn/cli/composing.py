@@ -21,7 +21,7 @@ from keyturn.system.yaml_text import YamlText
 
 PLAIN, PINNED = REASONS = "compose-plain-value", "compose-pinned-file"
 CLIENT_TARGET = "/etc/keyturn/client.json"
-DOCKER = "/run/secrets/"
+DOCKER, OUTERMOST = "/run/secrets/", Path("/run")
 HEAD = "# Written by `keyturn render --compose`, which keeps what it does not know. No value of a secret is in it.\n"
 UPDATE = {"parallelism": 1, "order": "start-first", "failure_action": "rollback"}
 _IN_A_FILE = frozenset({"application", "files", "job", "compose"})
@@ -81,13 +81,14 @@ def wanted(manifest: Manifest, consumer: str, file: Path, processes: int = 1) ->
     """How a consumer lives in that file, with so many processes in each container; None where it does not.
 
     Raises:
-        UsageError: what it expects is no multiple of that.
+        UsageError: what it expects is no multiple of that, or its directory is not its own.
     """
     table, used = manifest.consumers[consumer], manifest.used_by(consumer)
     places = dict(table.directories)
     elsewhere = table.kind == "compose" and Path(str(getattr(table, "file", ""))).resolve() != file.resolve()
     if table.kind not in _IN_A_FILE or "bundle_dir" not in places or not used or elsewhere:
         return None
+    _check_own(manifest, consumer, places["bundle_dir"].parent)
     status = places.get("status_dir")
     reads = table.kind in READS_A_BUNDLE and (status is not None or table.kind != "compose")
     views = tuple(_views(manifest, used, places["bundle_dir"], plain=table.kind == "files"))
@@ -102,6 +103,25 @@ def wanted(manifest: Manifest, consumer: str, file: Path, processes: int = 1) ->
         table.kind != "job",
         {one: path for name, _, path in views for one in (name, file_name(name))},
     )
+
+
+def _check_own(manifest: Manifest, consumer: str, home: Path) -> None:
+    """Raise UsageError where a mount of that directory would show the container what is not its own."""
+    others = {
+        f"{key} of {name}": path
+        for name, table in manifest.consumers.items()
+        for key, path in table.directories
+        if name != consumer
+    }
+    others["the state directory"] = manifest.keyturn.state
+    shown = [what for what, path in others.items() if path.is_relative_to(home)]
+    if len(home.parts) <= len(OUTERMOST.parts):
+        shown.insert(0, "what else the host has there")
+    if shown:
+        raise UsageError(
+            f"{home}, around the bundle_dir of {consumer}, would be mounted with {shown[0]} in it",
+            f'a directory of its own around it: bundle_dir = "/run/keyturn/{consumer}/bundle"',
+        )
 
 
 def _replicas(consumer: str, table: ConsumerTable, status: Path | None, processes: int) -> int | None:
@@ -250,7 +270,7 @@ def _mounts(draft: Draft, one: Wanted) -> None:
             draft.note(
                 one.service,
                 f"volume {place}",
-                _item(draft.page, path, item, lambda there, at=place: _target(there) == at),
+                _item(draft.page, path, item, lambda there, at=Path(text): _target(there) == at),
             )
 
 

@@ -234,6 +234,35 @@ def test_a_container_with_several_processes_is_one_replica(manifest: Manifest) -
 
 
 @pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/run/keyturn/other", "bundle_dir of web"),
+        ("/run/other", "what else the host has there"),
+        ("/var/lib/other", "the state directory"),
+    ],
+)
+def test_a_directory_that_is_not_its_own_is_not_mounted(
+    manifest: Manifest, tmp_path: Path, place: str, why: str
+) -> None:
+    """The container would see the bundles of others, Keyturn's keys, or the engine's socket."""
+    path = tmp_path / "keyturn.toml"
+    path.write_text(manifest.path.read_text().replace("/run/keyturn/clo-api/bundle", place))
+    with pytest.raises(UsageError, match=f"would be mounted with {why}"):
+        wanted(load(path, None), "clo-api", Path("/opt/compose.yml"))
+
+
+def test_a_directory_of_any_name_is_mounted_once(manifest: Manifest, tmp_path: Path) -> None:
+    """A dollar sign is none of Compose's, and blanks and quotes are of no meaning."""
+    path = tmp_path / "keyturn.toml"
+    odd = "/run/key turn/$HOME's #1: x"
+    path.write_text(manifest.path.read_text().replace("/run/keyturn/clo-api", odd).replace("/run/keyturn", "/run/k"))
+    one = services(load(path, None), "clo-api")
+    text = brought(GUIDE, one).page.text
+    assert read(text)["services"]["clo-api"]["volumes"][0]["source"] == odd.replace("$", "$$")
+    assert brought(text, one).page.text == text
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "      - DATABASE_URL=postgresql://canary",
