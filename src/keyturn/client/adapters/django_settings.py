@@ -1,6 +1,6 @@
-"""Django's SECRET_KEY and SECRET_KEY_FALLBACKS, as of now: in settings.py
+"""Django's SECRET_KEY and SECRET_KEY_FALLBACKS, as of now.
 
-SECRET_KEY, SECRET_KEY_FALLBACKS = live_secret_key(secrets, "app-key")
+SECRET_KEY, SECRET_KEY_FALLBACKS = live_secret_key(secrets, "app-key")    # in settings.py
 
 Settings are read once, and these two stay; Django makes a text of them at each use (`force_bytes`), so the
 text is of the version that reads give then. It reads the key first and the fallbacks after it, and the version may

@@ -153,7 +153,7 @@ def _one(view: View, material: object) -> dict[str, Key]:
 def _kid(view: View, otherwise: str) -> str:
     """The id that the secret names, or the one that can be known without it."""
     given = _field(view, "kid")
-    kid = keys.key_id(given.reveal() if given else otherwise)
+    kid = keys.key_id(given.reveal()) if given else keys.key_id(otherwise)
     if kid is None:
         raise Corrupt(f"kid of {view.secret} is missing, or is no id of a key", "up to 200 letters, digits and signs")
     return kid
