@@ -43,9 +43,7 @@ class KeySetServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.answering.set()
         self._server.end()
 
@@ -53,7 +51,7 @@ class KeySetServer:
 class Exchange(BaseHTTPRequestHandler):
     """One request."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """Send the document, or what stands in its way."""
         owner = self.server.owner  # type: ignore[attr-defined]  # a TlsServer
         owner.requests.append(self.path)

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -170,10 +171,11 @@ class RemoteKeys:
                     found.append(key)
                     listed[key.kid] = one
             return Document(at, by_kid(found), listed)
+        except (OSError, http.client.HTTPException) as error:
+            # before ValueError, which an error of a certificate is as well
+            raise Unavailable(f"{self._place.netloc}: {type(error).__name__}") from None
         except ValueError as error:
             raise Corrupt(f"{self._place.netloc} sent {error}") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"{self._place.netloc}: {type(error).__name__}") from None
 
     def _get(self) -> bytes:
         place = self._place
@@ -181,17 +183,18 @@ class RemoteKeys:
         try:
             path = (place.path or "/") + (f"?{place.query}" if place.query else "")
             connection.request("GET", path, headers={"Accept": "application/json, application/jwk-set+json"})
-            answer = connection.getresponse()
-            if answer.status != http.HTTPStatus.OK:
-                raise Unavailable(f"{place.netloc} answered {answer.status}")
-            text = b""
-            while piece := answer.read1(LARGEST):
-                text += piece
-                if len(text) > LARGEST:
-                    raise Corrupt(f"{place.netloc} sent more than {LARGEST} bytes")
-            return text
+            with closing(connection.getresponse()) as answer:
+                return self._text(answer)
         finally:
             connection.close()
+
+    def _text(self, answer: http.client.HTTPResponse) -> bytes:
+        if answer.status != http.HTTPStatus.OK:
+            raise Unavailable(f"{self._place.netloc} answered {answer.status}")
+        text = answer.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise Corrupt(f"{self._place.netloc} sent more than {LARGEST} bytes")
+        return text
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._place.hostname or "", self._place.port
