@@ -10,11 +10,13 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
+from keyturn.core import fallbacks, key_sets
 from keyturn.core.secret import MASK, SecretValue
 from keyturn.leaks.encodings import forms
 
@@ -190,7 +192,18 @@ def _of(view: View) -> frozenset[str]:
     """All that has to be masked of this version."""
     values = [value for field, value in view.bundle.items() if field not in PUBLIC]
     values += [value for value in view.published.values() if value not in _public(view)]
+    values += _within(view)
     return frozenset(form for value in values for form in _forms(value.reveal()))
+
+
+def _within(view: View) -> list[SecretValue]:
+    """The accepted keys of an application, and shared keys in a key set: each by itself (docs/formats/key-set.md)."""
+    found: list[SecretValue] = []
+    with suppress(ValueError):  # another form is masked as a whole
+        found += fallbacks.parsed(view.bundle["fallbacks"].reveal()) if "fallbacks" in view.bundle else ()
+    with suppress(ValueError):
+        found += key_sets.shared(view.bundle["jwks"].reveal()) if "jwks" in view.bundle else ()
+    return found
 
 
 def _public(view: View) -> list[SecretValue]:

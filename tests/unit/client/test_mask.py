@@ -15,6 +15,7 @@ from keyturn.client.mask import KEPT, EventMask, LogMask, Mask, mask_logs
 from keyturn.core.consumer import Delivery
 from keyturn.core.secret import MASK, Bundle, SecretValue
 from keyturn.leaks.encodings import ENCODINGS
+from tests.unit.client.key_place import KeyPlace, Shared, app_key
 from tests.unit.client.place import Place, until
 
 HARD = "pä&<\"s'w\\ö/r+d=\x20%;x"
@@ -267,3 +268,16 @@ def test_every_handler_that_there_is_gets_a_mask(secrets: Secrets) -> None:
             masked.removeFilter(mask)
         for logger in loggers:
             logger.removeHandler(handler)
+
+
+def test_each_key_of_a_set_is_masked_by_itself(tmp_path: Path) -> None:
+    """The accepted keys of an application, and the shared keys that a key set lists beside the one in use."""
+    former, shared = "a former key of the application", Shared("a shared key that was used before", "s0")
+    current = Shared("a shared key of 32 bytes, or more", "s1")
+    (tmp_path / "jwt").mkdir()
+    (tmp_path / "app-key").mkdir()
+    jwt = KeyPlace(tmp_path / "jwt", "jwt", current.signs(shared))
+    app = KeyPlace(tmp_path / "app-key", "app-key", app_key("the key in use", [former]))
+    with jwt.open() as of_tokens, app.open() as of_sessions:
+        assert Mask(of_tokens).text(f"{shared.text} {shared.jwk['k']} {current.text} s0") == f"{MASK} {MASK} {MASK} s0"
+        assert Mask(of_sessions).text(f"{former}, the key in use") == f"{MASK}, {MASK}"

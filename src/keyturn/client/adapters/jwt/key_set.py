@@ -11,8 +11,8 @@ from keyturn.client.adapters.jwt.keys import Key, SigningKey
 from keyturn.client.made import Made
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
-from keyturn.core import strict_json
 from keyturn.core.errors import Corrupt, NotFound, Unsupported
+from keyturn.core.key_sets import listed
 from keyturn.core.secret import SecretValue
 from keyturn.system.jwk import thumbprint
 
@@ -26,6 +26,10 @@ class Version:
     version: str
     accepted: Mapping[str, Key] = field(repr=False)
     signing: SigningKey | None
+
+    def find(self, kid: str) -> Key | None:
+        """The accepted key with this id."""
+        return self.accepted.get(kid)
 
 
 class KeySet:
@@ -53,7 +57,7 @@ class KeySet:
 
     def find(self, kid: str) -> Key | None:
         """The accepted key with this id. Raises as `now` does."""
-        return self.now().accepted.get(kid)
+        return self.now().find(kid)
 
     def jwks(self) -> str:
         """The document for others who check tokens (RFC 7517): public keys alone. Raises as `now` does.
@@ -96,30 +100,15 @@ def version_of(view: View) -> Version:
     return Version(view.version, MappingProxyType(accepted), signing)
 
 
-def document(text: bytes) -> tuple[object, ...]:
-    """What the list of a key set holds.
-
-    Raises:
-        ValueError: it is none; the message holds nothing of it.
-    """
-    found: object = None
-    with suppress(ValueError):  # its error would carry the text
-        found = strict_json.load(text)
-    listed = found.get("keys") if isinstance(found, dict) else None
-    if not isinstance(listed, list):
-        raise ValueError("no key set")  # noqa: TRY004 - callers catch one error for all that JSON can be
-    return tuple(listed)
-
-
 def by_kid(found: Iterable[Key]) -> dict[str, Key]:
     """The keys by their ids.
 
     Raises:
         ValueError: two have one id.
     """
-    listed = tuple(found)
-    known = {key.kid: key for key in listed}
-    if len(known) != len(listed):
+    every = tuple(found)
+    known = {key.kid: key for key in every}
+    if len(known) != len(every):
         raise ValueError("a key set in which two keys have one id")
     return known
 
@@ -134,7 +123,7 @@ def _accepted(view: View) -> dict[str, Key]:
     if jwks is None:
         return _one(view, keys.read_public(pem.reveal())) if pem else {}
     with suppress(ValueError):
-        found = [keys.from_jwk(one) for one in document(jwks.reveal().encode())]
+        found = [keys.from_jwk(one) for one in listed(jwks.reveal().encode())]
         usable = [key for key in found if key is not None]
         if len(usable) == len(found):
             return by_kid(usable)

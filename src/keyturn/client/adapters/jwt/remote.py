@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from keyturn.client.adapters.jwt.key_set import by_kid, document
+from keyturn.client.adapters.jwt.key_set import by_kid
 from keyturn.client.adapters.jwt.keys import Key, from_jwk
 from keyturn.client.fresh_lock import FreshLock
 from keyturn.core.errors import AdapterError, Corrupt, Unavailable, UsageError
+from keyturn.core.key_sets import listed
 from keyturn.system.tls import host_authorities
 
 LARGEST = 256 * 1024
@@ -28,11 +29,11 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was published at a moment, read once. `listed` is what each key was read from."""
+    """What was published at a moment, read once. `seen` is what each key was read from."""
 
     at: float
     keys: Mapping[str, Key] = field(default_factory=dict, repr=False)
-    listed: Mapping[str, object] = field(default_factory=dict, repr=False)
+    seen: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +165,13 @@ class RemoteKeys:
 
     def _read(self, at: float) -> Document:
         try:
-            former, listed, found = self._document or Document(at), {}, []
-            for one in document(self._get()):
+            former, seen, found = self._document or Document(at), {}, []
+            for one in listed(self._get()):
                 key = former.keys.get(kid) if (kid := _unchanged(one, former)) else from_jwk(one)
                 if key is not None and key.shown is not None:
                     found.append(key)
-                    listed[key.kid] = one
-            return Document(at, by_kid(found), listed)
+                    seen[key.kid] = one
+            return Document(at, by_kid(found), seen)
         except (OSError, http.client.HTTPException) as error:
             # before ValueError, which an error of a certificate is as well
             raise Unavailable(f"{self._place.netloc}: {type(error).__name__}") from None
@@ -207,7 +208,7 @@ class RemoteKeys:
 def _unchanged(one: object, former: Document) -> str | None:
     """The id of a key that stands there as it stood before."""
     kid = one.get("kid") if isinstance(one, dict) else None
-    return kid if isinstance(kid, str) and former.listed.get(kid) == one else None
+    return kid if isinstance(kid, str) and former.seen.get(kid) == one else None
 
 
 def _place(url: str) -> SplitResult:
