@@ -168,6 +168,6 @@ def _symmetric(view: View, secret: SecretValue) -> tuple[dict[str, Key], Signing
 def _accepting(view: View, mine: Key, name: str) -> dict[str, Key]:
     """The accepted keys, of which the one that signs is one: else its tokens would be refused everywhere."""
     accepted = _accepted(view) if _field(view, "jwks") else {mine.kid: mine}
-    if mine.kid not in accepted or accepted[mine.kid] != mine:
+    if accepted.get(mine.kid) != mine:
         raise Corrupt(f"jwks of {view.secret} does not accept its {name}", _SHOWN)
     return accepted
