@@ -10,6 +10,8 @@ from typing import Self
 from keyturn.testing.certificates import Authority
 from keyturn.testing.tls_server import HOST, TlsServer, server_context
 
+_BETWEEN_LETTERS = 0.01
+
 
 class KeySetServer:
     """Answers every GET with the document.
@@ -24,6 +26,7 @@ class KeySetServer:
         location: where a redirection leads.
         requests: the paths that were asked for.
         answering: cleared, every request waits.
+        dripping: the answer comes letter by letter, and never to an end.
     """
 
     def __init__(self, folder: Path, authority: Authority) -> None:
@@ -31,6 +34,7 @@ class KeySetServer:
         self.status = 200
         self.location = ""
         self.requests: list[str] = []
+        self.dripping = False
         self.answering = threading.Event()
         self.answering.set()
         self._server = TlsServer(0, server_context(folder, authority), Exchange, self)
@@ -56,6 +60,9 @@ class Exchange(BaseHTTPRequestHandler):
         owner = self.server.owner  # type: ignore[attr-defined]  # a TlsServer
         owner.requests.append(self.path)
         owner.answering.wait()
+        while owner.dripping:
+            self.wfile.write(b"H")
+            self.server.ending.wait(_BETWEEN_LETTERS)  # type: ignore[attr-defined]  # a TlsServer
         body = owner.document.encode()
         self.send_response(owner.status)
         if owner.location:

@@ -191,15 +191,35 @@ def test_without_a_first_document_nothing_is_accepted(keys: RemoteKeys, server: 
 
 
 def test_nobody_waits_longer_than_the_time_out(server: KeySetServer, authority: Authority, clock: Hand) -> None:
-    """For an address that takes the request and says nothing."""
-    keys = RemoteKeys(
-        server.url, Bounds(ttl=300, interval=30, outage=3600, timeout=0.05), context=trusting(authority), clock=clock
-    )
+    """For an address that answers letter by letter, and is not asked a second time meanwhile."""
+    bounds = Bounds(ttl=300, interval=30, outage=3600, timeout=0.2)
+    keys = RemoteKeys(server.url, bounds, context=trusting(authority), clock=clock)
+    server.dripping = True
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"did not answer in 0\.2 s"):
+            keys.find(FORMER.kid)
+        clock.at += 60
+    assert len(server.requests) == 1
+    server.dripping = False
+
+
+def test_nobody_waits_while_the_address_is_down_and_a_document_is_there(
+    keys: RemoteKeys, server: KeySetServer, clock: Hand
+) -> None:
+    """The first failure tells all others: they take what there is, while it is asked again."""
+    known(keys, FORMER)
+    server.status = 503
+    clock.at += 301
+    known(keys, FORMER)
     server.answering.clear()
-    with pytest.raises(Unavailable, match="cannot be had"):
-        keys.find(FORMER.kid)
-    with pytest.raises(Unavailable):
-        keys.find(FORMER.kid)
+    clock.at += 60
+    found: list[bool] = []
+    asking = threading.Thread(target=lambda: found.extend([*known(keys, FORMER), keys.find("random") is not None]))
+    asking.start()
+    until(lambda: found == [True, False])
+    server.answering.set()
+    asking.join()
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class RemoteKeys:
         """
         found = self._fresh()
         if kid not in found.keys:
-            self._fetched(found, self._bounds.interval, wait=self._failure is None)
+            self._fetched(self._bounds.interval, wait=self._failure is None)
             found = self._document or found
         return found.keys.get(kid)
 
@@ -116,7 +116,7 @@ class RemoteKeys:
             AdapterError: it cannot be fetched; what was fetched last stays in use, until it is too old.
         """
         self._failure = None
-        self._fetched(self._document, 0.0, wait=True)
+        self._fetched(0.0, wait=True)
         if (failure := self._failure) is not None:
             raise type(failure)(failure.message)
 
@@ -126,7 +126,7 @@ class RemoteKeys:
         age = self._age(known)
         if age > self._bounds.ttl * AHEAD:
             unsure = age > self._bounds.outage or (age > self._bounds.ttl and self._failure is None)
-            self._fetched(known, self._pause, wait=unsure)
+            self._fetched(self._pause, wait=unsure)
             known = self._document
         if known is None or self._age(known) > self._bounds.outage:
             why = self._failure.message if self._failure else "it was not fetched"
@@ -136,12 +136,12 @@ class RemoteKeys:
     def _age(self, known: Document | None) -> float:
         return math.inf if known is None else self._clock() - known.at
 
-    def _fetched(self, known: Document | None, pause: float, *, wait: bool) -> None:
-        """One flight at a time, and none within `pause` seconds of the one before, or when one brought news."""
+    def _fetched(self, pause: float, *, wait: bool) -> None:
+        """One flight at a time, and none within `pause` seconds of the one before."""
         with self._lock:
             flying = self._flight is not None and self._flight.is_alive()
             rested = self._tried_at is None or self._clock() - self._tried_at >= pause
-            if not flying and rested and self._document is known:
+            if not flying and rested:
                 self._tried_at = self._clock()
                 self._flight = threading.Thread(target=self._fetch, name="keyturn-jwks", daemon=True)
                 self._flight.start()
