@@ -19,6 +19,7 @@ from keyturn.core.errors import UsageError
 from keyturn.core.kinds import KINDS, begins, mints
 from keyturn.core.secret import Bundle
 from keyturn.manifest.kinds import app_key, jwt
+from keyturn.rotators.app_key.key import completed as completed_key
 from keyturn.rotators.app_key.key import minted as minted_key
 from keyturn.rotators.jwt.keys import completed, minted
 from tests.values import matches, reads
@@ -149,3 +150,42 @@ def test_only_keys_of_the_fleet_are_made_without_a_rotator() -> None:
     assert {kind.name for kind in KINDS if kind.room == "rotators" and mints(kind.name)} == {"jwt", "app-key"}
     assert {begins(name) for name in ("postgres", "jwt", "app-key")} == {"provision"}
     assert {begins(name) for name in ("manual", "redis", "tls", "smtp", "unknown")} == {"set"}
+
+
+def test_a_set_that_is_brought_is_kept_to_the_letter(brought: str) -> None:
+    """Whoever changes keys by hand says what is accepted beside the one that signs."""
+    table = options("RS256")
+    (own,) = json.loads(completed(table, {"private_key": brought})["jwks"].reveal())["keys"]
+    (other,) = json.loads(minted(options("ES256"))["jwks"].reveal())["keys"]
+    both = json.dumps({"keys": [other, own]})
+    assert reads(completed(table, {"private_key": brought, "jwks": both})["jwks"], both)
+    shared = {"secret_key": "a shared key of 32 bytes, or more", "kid": "s1"}
+    (mine,) = json.loads(completed(options("HS256"), shared)["jwks"].reveal())["keys"]
+    former = json.dumps({"keys": [mine, {**mine, "kid": "s0", "k": "AAAA"}]})
+    assert reads(completed(options("HS256"), {**shared, "jwks": former})["jwks"], former)
+
+
+@pytest.mark.parametrize("text", ["none", "[]", '{"keys": []}', '{"keys": ["key"]}'])
+def test_a_set_without_the_key_that_signs_is_refused(brought: str, text: str) -> None:
+    """Its tokens would be refused everywhere; another key under its id, or the same key twice, is no better."""
+    table = options("RS256")
+    whole = completed(table, {"private_key": brought})
+    own = json.loads(whole["jwks"].reveal())["keys"][0]
+    (other,) = json.loads(minted(options("ES256"))["jwks"].reveal())["keys"]
+    sets = (text, *(json.dumps({"keys": keys}) for keys in ([other], [{**other, "kid": own["kid"]}], [own, own])))
+    for one in sets:
+        with pytest.raises(UsageError, match="does not accept the key that signs") as caught:
+            completed(table, {"private_key": brought, "jwks": one})
+        assert caught.value.__cause__ is None
+
+
+def test_fallbacks_that_are_brought_are_a_list() -> None:
+    """Of a text that is none, nobody knows which keys it means."""
+    target = {"longest_life": "14d"}
+    table = app_key.Options.model_validate({"kind": "app-key", "target": target, **WHO})
+    found = completed_key(table, {"value": "the key", "fallbacks": '["the former key"]'})
+    assert reads(found["fallbacks"], '["the former key"]')
+    assert reads(completed_key(table, {"value": "the key"})["fallbacks"], "")
+    with pytest.raises(UsageError, match="the fallbacks are not a JSON list") as caught:
+        completed_key(table, {"value": "the key", "fallbacks": "the former key"})
+    assert "former key," not in caught.value.message

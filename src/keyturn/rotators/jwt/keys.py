@@ -6,6 +6,7 @@ shared key it is random, because a thumbprint of a secret would let others try g
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from keyturn.core.errors import UsageError
+from keyturn.core.key_sets import listed
 from keyturn.core.secret import Bundle
 from keyturn.manifest.kinds.jwt import Options
 from keyturn.system.jwk import base64url, key_set, members, thumbprint
@@ -43,12 +45,14 @@ def completed(options: Options, fields: Mapping[str, str]) -> Bundle:
     """The whole set from the key in use; what is brought beside it must belong to it.
 
     Raises:
-        UsageError: it is no key of the declared algorithm, or the public key is another one's.
+        UsageError: it is no key of the declared algorithm, the public key is another one's, or the set that
+            is brought does not accept it.
     """
     algorithm = options.target.algorithm
     if algorithm == "HS256":
-        return _shared(fields[SHARED], kid=fields.get("kid", ""))
-    bundle = _pair(algorithm, _read(algorithm, fields[PRIVATE]), text=fields[PRIVATE], kid=fields.get("kid", ""))
+        return _shared(fields[SHARED], kid=fields.get("kid", ""), jwks=fields.get("jwks", ""))
+    key = _read(algorithm, fields[PRIVATE])
+    bundle = _pair(algorithm, key, text=fields[PRIVATE], kid=fields.get("kid", ""), jwks=fields.get("jwks", ""))
     given = fields.get("public_key", "")
     if given and _lines(given) != _lines(bundle["public_key"].reveal()):
         raise UsageError("the public key does not belong to the private key", "bring the two of one pair")
@@ -71,7 +75,7 @@ def _read(algorithm: str, text: str) -> PrivateKey:
     return key
 
 
-def _pair(algorithm: str, key: PrivateKey, *, text: str = "", kid: str = "") -> Bundle:
+def _pair(algorithm: str, key: PrivateKey, *, text: str = "", kid: str = "", jwks: str = "") -> Bundle:
     public = key.public_key()
     shown = members(public, algorithm) or {}
     kid = kid or thumbprint(shown)
@@ -80,15 +84,26 @@ def _pair(algorithm: str, key: PrivateKey, *, text: str = "", kid: str = "") -> 
             PRIVATE: text or key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
             "public_key": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
             "kid": kid,
-            "jwks": key_set(shown, kid, algorithm),
+            "jwks": _accepting(jwks, shown, kid) if jwks else key_set(shown, kid, algorithm),
         }
     )
 
 
-def _shared(value: str, *, kid: str = "") -> Bundle:
+def _shared(value: str, *, kid: str = "", jwks: str = "") -> Bundle:
     kid = kid or secrets.token_hex(8)
     key = {"kty": "oct", "k": base64url(value.encode())}
-    return Bundle({SHARED: value, "kid": kid, "jwks": key_set(key, kid, "HS256")})
+    every = _accepting(jwks, key, kid) if jwks else key_set(key, kid, "HS256")
+    return Bundle({SHARED: value, "kid": kid, "jwks": every})
+
+
+def _accepting(jwks: str, mine: Mapping[str, str], kid: str) -> str:
+    """The set that is brought, which has the key that signs, once, under its id."""
+    found: list[object] = []
+    with suppress(ValueError):
+        found = [key for key in listed(jwks.encode()) if isinstance(key, dict) and key.get("kid") == kid]
+    if len(found) != 1 or not isinstance(found[0], dict) or not mine.items() <= found[0].items():
+        raise UsageError("the set of keys does not accept the key that signs", "docs/formats/key-set.md shows it")
+    return jwks
 
 
 def _lines(text: str) -> list[str]:
