@@ -13,15 +13,11 @@ from keyturn.testing.tls_server import HOST, TlsServer, server_context
 _BETWEEN_LETTERS = 0.01
 
 
-class KeySetServer:
-    """Answers every GET with the document.
-
-    Args:
-        folder: a private directory for its certificate.
-        authority: issues the certificate.
+class Published:
+    """What is sent for every GET.
 
     Attributes:
-        document: what is sent.
+        document: the text.
         status: of the answers.
         location: where a redirection leads.
         requests: the paths that were asked for.
@@ -29,14 +25,26 @@ class KeySetServer:
         dripping: the answer comes letter by letter, and never to an end.
     """
 
-    def __init__(self, folder: Path, authority: Authority) -> None:
-        self.document = '{"keys":[]}'
+    def __init__(self, document: str = '{"keys":[]}') -> None:
+        self.document = document
         self.status = 200
         self.location = ""
         self.requests: list[str] = []
-        self.dripping = False
         self.answering = threading.Event()
         self.answering.set()
+        self.dripping = False
+
+
+class KeySetServer(Published):
+    """Answers over HTTPS.
+
+    Args:
+        folder: a private directory for its certificate.
+        authority: issues the certificate.
+    """
+
+    def __init__(self, folder: Path, authority: Authority) -> None:
+        super().__init__()
         self._server = TlsServer(0, server_context(folder, authority), Exchange, self)
 
     @property
@@ -57,7 +65,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the document, or what stands in its way."""
-        owner = self.server.owner  # type: ignore[attr-defined]  # a TlsServer
+        owner = self.server.owner  # type: ignore[attr-defined]  # a server that has one
         owner.requests.append(self.path)
         owner.answering.wait()
         while owner.dripping:

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from keyturn.client.adapters.jwt.key_set import KeySet
 from keyturn.core.errors import Corrupt, Unavailable, UsageError
 from keyturn.system.jwk import base64url
 from keyturn.testing.certificates import Authority
-from keyturn.testing.key_set_server import KeySetServer, trusting
+from keyturn.testing.key_set_server import Exchange, KeySetServer, Published, trusting
 from tests.unit.client.key_place import KeyPlace, Pair, Shared, key_set
 from tests.unit.client.place import until
 
@@ -286,6 +287,22 @@ def test_an_unknown_authority_is_not_believed(server: KeySetServer, clock: Hand)
     with pytest.raises(Unavailable, match="SSLCertVerificationError"):
         keys.find(FORMER.kid)
     assert server.requests == []
+
+
+def test_plain_http_will_do_on_loopback(clock: Hand) -> None:
+    """A process beside this one, which nobody stands between."""
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Exchange)
+    service.owner = Published(key_set(FORMER))  # type: ignore[attr-defined]  # where the exchange looks for it
+    serving = threading.Thread(target=service.serve_forever, args=(0.02,))
+    serving.start()
+    try:
+        keys = RemoteKeys(f"http://127.0.0.1:{service.server_address[1]}/jwks.json?of=clo", BOUNDS, clock=clock)
+        assert known(keys, FORMER, NEW) == [True, False]
+        assert service.owner.requests == ["/jwks.json?of=clo"]  # type: ignore[attr-defined]  # as above
+    finally:
+        service.shutdown()
+        service.server_close()
+        serving.join()
 
 
 @pytest.mark.parametrize(
