@@ -1,9 +1,8 @@
 """`keyturn.client.json`: where an application finds its secrets. Never a value."""
 
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from keyturn.system.files import read_file
 SCHEMA = "keyturn/client/1"
 MAX_BYTES = 64 * 1024
 DEFAULT_FILE = "keyturn.client.json"
-PLACE = "KEYTURN_CLIENT"
 _DEFAULTS: Mapping[str, Any] = {"status_dir": None, "max_stale": "30s", "env": {}}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 _MIN_STALE = 0.1
@@ -32,6 +30,7 @@ class Configuration:
         max_stale: seconds without a successful look after which reads fail.
         secrets: names of the secrets that are used here.
         env: the variable of a published name, where `keyturn run` shall not take its name in capitals.
+        origin: what says so: the file, or the words for the variables.
     """
 
     source: Mapping[str, Any]
@@ -39,6 +38,7 @@ class Configuration:
     max_stale: float
     secrets: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
@@ -48,7 +48,7 @@ class Configuration:
             UsageError: it is not there, or not what such a file says; names the file and the key.
         """
         try:
-            return cls.parse(read_file(path, MAX_BYTES))
+            return replace(cls.parse(read_file(path, MAX_BYTES)), origin=str(path))
         except AdapterError as error:
             raise UsageError(error.message, "name the file in KEYTURN_CLIENT, or give its path to open()") from None
         except ValueError as error:
@@ -61,7 +61,11 @@ class Configuration:
         Raises:
             ValueError: says which key is wrong.
         """
-        loaded = strict_json.load(text)
+        return cls.of(strict_json.load(text))
+
+    @classmethod
+    def of(cls, loaded: object) -> "Configuration":
+        """The configuration that this content is. Raises ValueError as `parse` does."""
         shape: dict[str, type | tuple[type, ...]] = {
             "schema": str,
             "source": dict,
@@ -77,11 +81,6 @@ class Configuration:
         status_dir = None if content["status_dir"] is None else absolute(content["status_dir"], "status_dir")
         secrets, env = _names(content["secrets"]), _env(content["env"])
         return cls(content["source"], status_dir, _max_stale(content["max_stale"]), secrets, env)
-
-
-def place(path: str | os.PathLike[str] | None = None) -> Path:
-    """The file: `path`, else the one that `KEYTURN_CLIENT` names, else `keyturn.client.json` here."""
-    return Path(path or os.environ.get(PLACE) or DEFAULT_FILE).absolute()
 
 
 def absolute(path: str, key: str) -> Path:

@@ -1,4 +1,8 @@
-"""`Handle`: one value by its name, always of the version that reads give now."""
+"""`Handle`: one value by its name, always of the version that reads give now.
+
+`reveal()` is the read that an application makes most often. It looks at no clock and at no dictionary: its secrets
+put the value there, and take it away before it is too old (`keyturn.client.reader`).
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -23,13 +27,14 @@ class Opened(Protocol):
 class Handle:
     """One value by its name, whatever version it is now. Ask it each time; never keep what it gives."""
 
-    __slots__ = ("_field", "_secret", "_secrets", "name")
+    __slots__ = ("_field", "_secrets", "_shown", "name", "secret")
 
     def __init__(self, secrets: Opened, secret: str, field: str, name: str) -> None:
         self._secrets = secrets
-        self._secret = secret
+        self.secret = secret
         self._field = field
         self.name = name
+        self._shown: SecretValue | None = None
 
     def reveal(self) -> str:
         """The text. Use the call as a direct argument.
@@ -37,12 +42,19 @@ class Handle:
         Raises:
             Unavailable: the source could not be read for longer than `max_stale`.
         """
+        shown = self._shown
+        if shown is not None:
+            return shown._text  # noqa: SLF001 - a call of its `reveal` would cost as much as all the rest
         return self.value.reveal()
+
+    def show(self, view: View | None) -> None:
+        """For its secrets: give what this version holds from now on; None: look, before anything is given."""
+        self._shown = view[self._field] if view is not None and self._field in view else None
 
     @property
     def view(self) -> View:
         """All fields and published names of the version that `reveal()` gives. Raises as it does."""
-        return self._secrets.bundle(self._secret)
+        return self._secrets.bundle(self.secret)
 
     @property
     def value(self) -> SecretValue:
@@ -56,16 +68,16 @@ class Handle:
     @property
     def version(self) -> str:
         """The version that `reveal()` gives."""
-        return self._secrets.bundle(self._secret).version
+        return self._secrets.bundle(self.secret).version
 
     @property
     def stale(self) -> bool:
         """Whether something newer may lie in the source: a look failed, or a version is still on trial."""
-        return self._secrets.is_stale(self._secret)
+        return self._secrets.is_stale(self.secret)
 
     def on_change(self, call: Callable[[str], None]) -> None:
         """Have `call(version)` called, in a thread of the client, after each change."""
-        self._secrets.on_change(self._secret, call)
+        self._secrets.on_change(self.secret, call)
 
     def __repr__(self) -> str:
         return f"Handle({self.name})"

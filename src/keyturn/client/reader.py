@@ -10,11 +10,12 @@ from typing import Self
 
 from keyturn.client import forks
 from keyturn.client.adoption import Adoption, Holder
-from keyturn.client.configuration import DEFAULT_FILE, Configuration, place
+from keyturn.client.configuration import DEFAULT_FILE, Configuration
 from keyturn.client.handle import Handle
+from keyturn.client.opening import find, source_of
 from keyturn.client.report import INTERVAL, Report
 from keyturn.client.rounds import Rounds
-from keyturn.client.sources import Generation, Source, open_source
+from keyturn.client.sources import Generation, Source
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
 from keyturn.system.processes import this_process
@@ -23,6 +24,8 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the source: a few system calls each."""
 _LOOKS_PER_STALE = 6
 _BEFORE_DUE = 0.8
+_PATIENCE = 10.0
+"""Seconds that a read waits at most for a look that somebody else makes."""
 _IDLE = 3600.0
 _log = logging.getLogger("keyturn.client")
 
@@ -37,18 +40,26 @@ class Secrets:
 
     Reads take no lock and touch no file. A background thread looks at the source, and writes this
     process's status file. After `max_stale` seconds without a successful look, a read looks by
-    itself, and fails if it cannot.
+    itself, and fails if it cannot. A thread that does nothing else takes the values away from the handles
+    before that time has come, so that their reads need no clock.
+
+    Attributes:
+        origin: what says where the secrets are: a file, or the words for the variables.
     """
 
     def __init__(self, configuration: Configuration, source: Source) -> None:
         self._configuration = configuration
+        self.origin = configuration.origin
         self._source = source
+        self._handles: dict[str, Handle] = {}
+        self._hidden = False
         self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
         self._deliveries: tuple[Callable[[View], None], ...] = ()
         self._failure: AdapterError | None = None
         self._foreign = ""
         self._reporting = True
         self._closed = False
+        self._tick = min(LOOK_EVERY, configuration.max_stale / _LOOKS_PER_STALE)
         first = source.changed()
         if first is None:
             raise UsageError("this source was opened before", "open one for each Secrets")
@@ -67,21 +78,15 @@ class Secrets:
         """Read the configuration and the first generation, report, and start the background thread.
 
         Args:
-            path: the configuration; without one, the file that `KEYTURN_CLIENT` names, else
-                `keyturn.client.json` in the working directory.
+            path: the configuration; without one, the first place that says something (`client.opening`).
 
         Raises:
             UsageError: the configuration cannot be used.
             AdapterError: a secret is missing, the source cannot be read, or the status directory
                 cannot be written.
         """
-        file = place(path)
-        configuration = Configuration.read(file)
-        try:
-            source = open_source(configuration.source, configuration.secrets)
-        except ValueError as error:
-            raise UsageError(f"{file}: {error}", "docs/client.md shows the file") from None
-        return cls(configuration, source)
+        configuration = find(path)
+        return cls(configuration, source_of(configuration))
 
     def __enter__(self) -> Self:
         return self
@@ -95,15 +100,8 @@ class Secrets:
         Raises:
             NotFound: there is none of that name.
         """
-        secret, _, field = name.partition(".")
-        if field and secret in self._views and field in self._views[secret].bundle:
-            return Handle(self, secret, field, name)
-        view = self._find(name)
-        if name in view.published:
-            return Handle(self, view.secret, name, name)
-        if tuple(view.bundle) == ("value",):
-            return Handle(self, name, "value", name)
-        raise NotFound(f"the secret {name!r:.80} has several fields", f"ask for one: {name}.{min(view.bundle)}")
+        known = self._handles.get(name)
+        return known if known is not None else self._handle(name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -180,8 +178,11 @@ class Secrets:
             return
         self._closed = True
         forks.leave(self)
+        with self._lock:
+            self._show()
         self._watcher.stop()
         self._mover.stop()
+        self._lease.stop()
         if self._report:
             standings = {name: adoption.closed() for name, adoption in self._adoptions.items()}
             with contextlib.suppress(AdapterError):
@@ -198,8 +199,29 @@ class Secrets:
     def _start(self) -> None:
         self._mover = Rounds("keyturn-move", self._move)
         self._watcher = Rounds("keyturn-watch", self._watch)
-        self._mover.start()
-        self._watcher.start()
+        self._lease = Rounds("keyturn-lease", self._lapse)  # waits for nobody, as both of the others may
+        for rounds in (self._mover, self._watcher, self._lease):
+            rounds.start()
+
+    def _handle(self, name: str) -> Handle:
+        """Make it, and show it what reads give now: there is one for each name."""
+        handle = Handle(self, *self._meant(name), name)
+        with self._lock:
+            handle = self._handles.setdefault(name, handle)
+            self._show()
+        return handle
+
+    def _meant(self, name: str) -> tuple[str, str]:
+        """The secret, and the field or the published name in it."""
+        secret, _, field = name.partition(".")
+        if field and secret in self._views and field in self._views[secret].bundle:
+            return secret, field
+        view = self._find(name)
+        if name in view.published:
+            return view.secret, name
+        if tuple(view.bundle) == ("value",):
+            return name, "value"
+        raise NotFound(f"the secret {name!r:.80} has several fields", f"ask for one: {name}.{min(view.bundle)}")
 
     def _find(self, name: str) -> View:
         """What the name, of a secret or published, belongs to."""
@@ -209,21 +231,36 @@ class Secrets:
                 return view
         raise NotFound(f"this application has no secret and no published name {name!r:.80}", f"see {DEFAULT_FILE}")
 
-    def _overdue(self) -> bool:
-        return self._closed or _now() - self._checked > self._configuration.max_stale
+    def _overdue(self, early: float = 0.0) -> bool:
+        return self._closed or _now() - self._checked > self._configuration.max_stale - early
+
+    def _show(self) -> None:
+        """Under the lock: let the handles give what they may, or nothing before another look."""
+        self._hidden = self._overdue(2 * self._tick)
+        for handle in self._handles.values():
+            handle.show(None if self._hidden else self._views.get(handle.secret))
+
+    def _lapse(self) -> float:
+        """One round: take the values away from the handles before they are too old. Seconds to the next."""
+        if self._overdue(2 * self._tick):
+            with self._lock:
+                self._show()
+        return self._tick
 
     def _catch_up(self) -> None:
         """Nobody looked for too long (a stopped process, a sleeping machine): look before answering."""
         if self._closed:
             raise UsageError("these secrets are closed")
-        with self._looking:
-            if not self._overdue():
-                return
-            try:
+        seconds = self._configuration.max_stale
+        if not self._looking.acquire(timeout=min(seconds, _PATIENCE)):
+            raise Unavailable(f"no look at the source succeeded for {seconds:g} s, and the one under way does not end")
+        try:
+            if self._overdue():
                 self._look()
-            except AdapterError as error:
-                seconds = self._configuration.max_stale
-                raise Unavailable(f"no look at the source succeeded for {seconds:g} s: {error.message}") from None
+        except AdapterError as error:
+            raise Unavailable(f"no look at the source succeeded for {seconds:g} s: {error.message}") from None
+        finally:
+            self._looking.release()
 
     def _look(self) -> None:
         started = _now()
@@ -241,6 +278,9 @@ class Secrets:
             self._failure = error
             raise
         self._failure, self._checked = None, started
+        if self._hidden:
+            with self._lock:
+                self._show()
 
     def _take(self, generation: Generation) -> None:
         for name, view in generation.views.items():
@@ -252,6 +292,7 @@ class Secrets:
         """Let reads give this version: one assignment, so that no reader sees anything in between."""
         with self._lock:
             self._views = {**self._views, view.secret: view}
+            self._show()
             calls = self._calls[view.secret]
         for call in calls:
             try:
@@ -266,7 +307,7 @@ class Secrets:
         if any(adoption.restless for adoption in self._adoptions.values()):
             self._mover.wake()
         self._report_now()
-        return min(LOOK_EVERY, self._configuration.max_stale / _LOOKS_PER_STALE)
+        return self._tick
 
     def _report_now(self) -> None:
         try:

@@ -14,12 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from keyturn.client.configuration import DEFAULT_FILE, Configuration, place
-from keyturn.client.sources import Generation, open_source
+from keyturn.client.configuration import DEFAULT_FILE
+from keyturn.client.opening import find, source_of
+from keyturn.client.sources import Generation
 from keyturn.client.view import View
 from keyturn.core import run as record
 from keyturn.core.clock import rfc3339
-from keyturn.core.errors import AdapterError, NotFound, UsageError
+from keyturn.core.errors import AdapterError, NotFound
 from keyturn.core.run import Outcome, Used
 from keyturn.core.secret import SecretValue
 from keyturn.system.files import Directory
@@ -58,12 +59,8 @@ class Run:
             UsageError: the configuration cannot be used.
             AdapterError: a secret is missing, or the source cannot be read.
         """
-        file = place(path)
-        configuration = Configuration.read(file)
-        try:
-            generation = open_source(configuration.source, configuration.secrets).changed()
-        except ValueError as error:
-            raise UsageError(f"{file}: {error}", "docs/client.md shows the file") from None
+        configuration = find(path)
+        generation = source_of(configuration).changed()
         assert generation is not None
         return cls(configuration.status_dir, generation)
 

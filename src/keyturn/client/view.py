@@ -27,3 +27,6 @@ class View:
         if name in self.bundle:
             return self.bundle[name]
         raise NotFound(f"{self.secret} has no field and no published name {name!r:.80}")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.published or name in self.bundle

@@ -85,7 +85,7 @@ class Directory:
             self.fd: int = os.open(path, flags, dir_fd=within.fd if within else None)
         try:
             with typed_errors(str(self.path)):
-                _check_access(os.fstat(self.fd), str(self.path), private, owned=owned)
+                check_access(os.fstat(self.fd), str(self.path), private, owned=owned)
         except AdapterError:
             os.close(self.fd)
             raise
@@ -132,7 +132,7 @@ class Directory:
                 status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise Denied(f"{what} is not a regular file", "remove it")
-            _check_access(status, what, private, owned=owned)
+            check_access(status, what, private, owned=owned)
             with typed_errors(what):
                 return _read_all(fd, limit, what)
         finally:
@@ -309,7 +309,8 @@ class Directory:
             os.close(fd)
 
 
-def _check_access(status: os.stat_result, what: str, private: int, *, owned: bool) -> None:
+def check_access(status: os.stat_result, what: str, private: int, *, owned: bool) -> None:
+    """Refuse what is open to more than `private` allows, as `Directory` does. Raises Denied."""
     if private and owned and status.st_uid not in {os.geteuid(), 0}:
         raise Denied(f"{what} belongs to user {status.st_uid}", f"chown it to user {os.geteuid()}")
     if status.st_mode & private:

@@ -267,7 +267,7 @@ from keyturn.client import Secrets
 secrets = Secrets.open(sys.argv[1])
 child = os.fork()
 if child == 0:
-    assert threading.active_count() == 3, threading.enumerate()
+    assert threading.active_count() == 4, threading.enumerate()
     print("forked", secrets["database-url"].version, flush=True)
 else:
     print("parent", child, flush=True)

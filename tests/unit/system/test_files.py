@@ -16,7 +16,7 @@ from keyturn.system.files import (
     OPEN_TO_OTHERS,
     WRITABLE_BY_OTHERS,
     Directory,
-    _check_access,
+    check_access,
     make_directory,
     read_file,
     read_text,
@@ -111,9 +111,9 @@ def test_what_belongs_to_another_user_is_refused_where_ours_is_asked_for() -> No
         status = os.stat_result((stat.S_IFREG | 0o600, 1, 1, 1, owner, 0, 0, 0, 0, 0))
         if refused:
             with pytest.raises(Denied, match="belongs to user"):
-                _check_access(status, "file", OPEN_TO_OTHERS, owned=owned)
+                check_access(status, "file", OPEN_TO_OTHERS, owned=owned)
         else:
-            _check_access(status, "file", OPEN_TO_OTHERS, owned=owned)
+            check_access(status, "file", OPEN_TO_OTHERS, owned=owned)
 
 
 def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:

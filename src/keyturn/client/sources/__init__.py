@@ -7,7 +7,12 @@ from typing import Any, Protocol, cast
 
 from keyturn.client.view import View
 
-KINDS: Mapping[str, str] = {"bundle-dir": "keyturn.client.sources.bundle_dir:BundleDirectory"}
+KINDS: Mapping[str, str] = {
+    "bundle-dir": "keyturn.client.sources.bundle_dir:BundleDirectory",
+    "secret-files": "keyturn.client.sources.secret_files:SecretFiles",
+}
+UNPROVABLE = frozenset({"secret-files"})
+"""Kinds whose versions are none of Keyturn's: a process that reads them has nothing to report."""
 
 
 @dataclass(frozen=True, slots=True)
