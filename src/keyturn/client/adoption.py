@@ -5,20 +5,19 @@ the secret open, else when every holder has tried it. What a holder turns down s
 old one stays in use, and the reason is reported.
 """
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from threading import RLock
 from typing import Protocol
 
+from keyturn.client import log
 from keyturn.client.view import View
-from keyturn.core.consumer import Rejection
 from keyturn.core.errors import AdapterError, Unavailable
+from keyturn.core.rejection import Rejection
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 KEPT_DRAINED = 3
 _MAX_REASON = 120
-_log = logging.getLogger("keyturn.client")
 
 
 class Holder(Protocol):
@@ -181,7 +180,7 @@ class Adoption:
             if error is not None:
                 self._rejection = Rejection(candidate.version, reason(error))
         if error is not None:
-            _log.warning("version %s of %s rejected: %s", candidate.version, candidate.secret, reason(error))
+            log.warning("version %s of %s rejected: %s", candidate.version, candidate.secret, reason(error))
 
     def _approved(self, candidate: View, asked: tuple[Holder, ...], *, fresh: bool) -> None:
         with self._lock:

@@ -9,13 +9,13 @@
 The place that is taken is taken whole: nothing of the later ones is mixed into it.
 """
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from keyturn.client import log
 from keyturn.client.configuration import DEFAULT_FILE, SCHEMA, Configuration
 from keyturn.client.sources import UNPROVABLE, Source, open_source
 from keyturn.client.sources.mounted import MOUNT, names
@@ -32,7 +32,6 @@ COMPANIONS: Mapping[str, Mapping[str, str]] = {
 """Keys of `source` that a variable gives, by its kind."""
 FILES = "secret-files"
 MAX_TEXT = 4096
-_log = logging.getLogger("keyturn.client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def find(path: str | os.PathLike[str] | None = None) -> Configuration:
             configuration = Configuration.of(choice.content)
         except ValueError as error:
             raise UsageError(f"{choice.origin}: {error}", "docs/client.md lists the variables") from None
-    _log.info("the secrets are opened as %s says", choice.origin)
+    log.info("the secrets are opened as %s says", choice.origin)
     return replace(configuration, origin=choice.origin)
 
 

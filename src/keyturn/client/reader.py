@@ -1,24 +1,25 @@
 """`Secrets`: what an application opens once and asks ever after."""
 
 import contextlib
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from keyturn.client import forks
+from keyturn.client import forks, log
 from keyturn.client.adoption import Adoption, Holder
 from keyturn.client.configuration import DEFAULT_FILE, Configuration
 from keyturn.client.handle import Handle
 from keyturn.client.opening import find, source_of
-from keyturn.client.report import INTERVAL, Report
 from keyturn.client.rounds import Rounds
 from keyturn.client.sources import Generation, Source
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
-from keyturn.system.processes import this_process
+
+if TYPE_CHECKING:
+    from keyturn.client.report import Report
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the source: a few system calls each."""
@@ -27,7 +28,6 @@ _BEFORE_DUE = 0.8
 _PATIENCE = 10.0
 """Seconds that a read waits at most for a look that somebody else makes."""
 _IDLE = 3600.0
-_log = logging.getLogger("keyturn.client")
 
 
 def _now() -> float:
@@ -192,7 +192,7 @@ class Secrets:
         """What each process needs of its own."""
         self._looking, self._saying = threading.RLock(), threading.RLock()
         status_dir = self._configuration.status_dir
-        self._report = Report(status_dir, this_process(), self._environment) if status_dir else None
+        self._report = _report(status_dir, self._environment) if status_dir else None
         self._said: object = None
         self._said_at = 0.0
 
@@ -274,7 +274,7 @@ class Secrets:
                 self._take(generation)
         except AdapterError as error:
             if self._failure is None:
-                _log.warning("the secrets may be stale: %s", error.message)
+                log.warning("the secrets may be stale: %s", error.message)
             self._failure = error
             raise
         self._failure, self._checked = None, started
@@ -298,7 +298,7 @@ class Secrets:
             try:
                 call(view.version)
             except Exception as error:  # noqa: BLE001 - the application's own code must not stop the client
-                _log.warning("on_change of %s failed: %s", view.secret, type(error).__name__)
+                log.warning("on_change of %s failed: %s", view.secret, type(error).__name__)
 
     def _watch(self) -> float:
         """One round: look, and report if there is news or the heartbeat is due. Seconds to the next."""
@@ -314,7 +314,7 @@ class Secrets:
             self._say()
         except AdapterError as error:
             if self._reporting:
-                _log.warning("this process cannot report: %s", error.message)
+                log.warning("this process cannot report: %s", error.message)
             self._reporting = False
         else:
             self._reporting = True
@@ -327,7 +327,7 @@ class Secrets:
             standings = {name: adoption.standing() for name, adoption in self._adoptions.items()}
             nonce = self._source.nonce()
             news = (standings, nonce)
-            if news != self._said or _now() - self._said_at >= INTERVAL * _BEFORE_DUE:
+            if news != self._said or _now() - self._said_at >= self._report.interval * _BEFORE_DUE:
                 self._report.write(standings, nonce)
                 self._said, self._said_at = news, _now()
 
@@ -356,3 +356,10 @@ class Secrets:
             adoption.forked(self._lock)
         self._prepare()
         self._start()
+
+
+def _report(status_dir: Path, environment: str) -> "Report":
+    """Imported when a process reports."""
+    from keyturn.client.report import Report
+
+    return Report(status_dir, environment)

@@ -10,7 +10,7 @@ from keyturn.core.clock import rfc3339
 from keyturn.core.proof import DRAINED, IN_USE, LOADED, Acknowledgement
 from keyturn.core.status import Proof, SecretStatus, Status
 from keyturn.system.files import Directory
-from keyturn.system.processes import Identity
+from keyturn.system.processes import this_process
 
 INTERVAL = 2.0
 _MODE = 0o640
@@ -21,13 +21,14 @@ class Report:
 
     Args:
         directory: the status directory.
-        process: this process.
         environment: the environment that the bundle names.
     """
 
-    def __init__(self, directory: Path, process: Identity, environment: str) -> None:
+    interval = INTERVAL
+
+    def __init__(self, directory: Path, environment: str) -> None:
         self._directory = directory
-        self._process = process
+        self._process = this_process()
         self._environment = environment
 
     def write(self, standings: Mapping[str, Standing], nonce: str, *, drained: bool = False) -> None:

@@ -4,7 +4,6 @@ with Run.begin() as run:
     back_up(run["database-url"].reveal())
 """
 
-import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from keyturn.client import log
 from keyturn.client.configuration import DEFAULT_FILE
 from keyturn.client.opening import find, source_of
 from keyturn.client.sources import Generation
@@ -28,7 +28,6 @@ from keyturn.system.processes import Identity, this_process
 
 RUN_BYTES = 16
 _MODE = 0o640
-_log = logging.getLogger("keyturn.client")
 
 
 class Run:
@@ -144,7 +143,7 @@ class Run:
             with Directory(self._status_dir, follow=True) as directory:
                 directory.write(proven.file, proven.dump(), mode=_MODE)
         except AdapterError as error:
-            _log.warning("this run cannot report, and counts for no rotation: %s", error.message)
+            log.warning("this run cannot report, and counts for no rotation: %s", error.message)
             return None
         return proven
 
@@ -162,4 +161,4 @@ class Run:
             with Directory(self._status_dir, follow=True) as directory:
                 directory.remove(said.file)
         except AdapterError as error:
-            _log.warning("%s stays in the status directory: %s", said.file, error.message)
+            log.warning("%s stays in the status directory: %s", said.file, error.message)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from keyturn.core.rejection import Rejection as Rejection  # noqa: PLC0414 - its home was here
 from keyturn.core.secret import Bundle, SecretValue
 
 
@@ -14,14 +15,6 @@ class Grade(StrEnum):
     CLAIMED = "claimed"
     HOLDS = "holds"
     USES = "uses"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An instance tried a version and would not have it."""
-
-    version: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

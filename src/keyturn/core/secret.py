@@ -1,9 +1,9 @@
 """A value that does not leak by accident, and the bundle of values that are versioned as one."""
 
-import hmac
 import json
+import os
 import re
-import secrets
+from _operator import _compare_digest as compare_digest  # what `hmac` has, without loading OpenSSL for it
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NoReturn
@@ -39,7 +39,7 @@ class SecretValue:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SecretValue):
             return NotImplemented
-        return hmac.compare_digest(_encoded(self._text), _encoded(other._text))
+        return compare_digest(_encoded(self._text), _encoded(other._text))
 
     def __hash__(self) -> NoReturn:
         raise TypeError("a secret value cannot be hashed")
@@ -122,7 +122,7 @@ class Bundle(Mapping[str, SecretValue]):
         if proof_key is not None and not _PROOF_KEY.match(proof_key):
             raise UsageError(f"a proof key is {PROOF_KEY_BYTES} bytes as lower-case hex")
         self._fields = {field: SecretValue(text) for field, text in fields.items()}
-        self.proof_key = SecretValue(proof_key or secrets.token_hex(PROOF_KEY_BYTES))
+        self.proof_key = SecretValue(proof_key or os.urandom(PROOF_KEY_BYTES).hex())
 
     def __getitem__(self, field: str) -> SecretValue:
         return self._fields[field]
@@ -136,7 +136,7 @@ class Bundle(Mapping[str, SecretValue]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bundle):
             return NotImplemented
-        return hmac.compare_digest(self.reveal(), other.reveal())
+        return compare_digest(self.reveal(), other.reveal())
 
     def __hash__(self) -> NoReturn:
         raise TypeError("a bundle cannot be hashed")

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -278,7 +277,7 @@ class Directory:
     def _temporary(self, name: str, mode: int) -> tuple[str, int]:
         """A new, locked, empty file. The lock tells the next writer that its owner lives."""
         for _ in range(_TRIES):
-            temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+            temporary = f".{name}.{os.urandom(8).hex()}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(temporary, flags, mode & 0o600, dir_fd=self.fd)
             try:

@@ -1,9 +1,7 @@
 """Who this process is, whether another one still lives, and how a process keeps its memory to itself."""
 
-import ctypes
 import os
 import resource
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +44,7 @@ def this_process() -> Identity:
 def identity_of(pid: int) -> Identity:
     """This process, or a child of it that was not waited for yet."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return Identity(socket.gethostname(), pid, start_of(pid) or "0", boot, str(Path("/proc/self/ns/pid").readlink()))
+    return Identity(os.uname().nodename, pid, start_of(pid) or "0", boot, str(Path("/proc/self/ns/pid").readlink()))
 
 
 def start_of(pid: int) -> str | None:
@@ -82,12 +80,16 @@ def harden() -> None:
     prctl(2) PR_SET_DUMPABLE 0 also closes /proc/PID/mem and ptrace(2) to all but root; inherited
     by no child that executes another program.
     """
+    import ctypes  # applications that report ask who they are, and need none of it
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def end_with(parent: int, number: int) -> None:
     """Have this process get that signal when its parent ends (prctl(2) PR_SET_PDEATHSIG), also if it has by now."""
+    import ctypes
+
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)

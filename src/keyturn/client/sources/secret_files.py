@@ -4,7 +4,6 @@ A secret that is one file has the field `value`; one that is a directory has a f
 which version a file is: the name that it gets here is made of its inode and its time, never of what it holds.
 """
 
-import logging
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from keyturn.client import log
 from keyturn.client.configuration import absolute
 from keyturn.client.sources import Generation
 from keyturn.client.sources.mounted import MOUNT, Where, entry, kind_of, opened, where
@@ -24,7 +24,6 @@ from keyturn.system.files import WRITABLE_BY_OTHERS, Directory, typed_errors
 VALUE = "value"
 _TRIES = 5
 _Mark = tuple[int, int, int, int]
-_log = logging.getLogger("keyturn.client")
 
 
 class SecretFiles:
@@ -113,7 +112,7 @@ class SecretFiles:
             raise _Touched from None
         if text.endswith("\n") and path not in self._told:
             self._told.add(path)
-            _log.warning("%s ends in a line break, which is not taken for a part of the value", path)
+            log.warning("%s ends in a line break, which is not taken for a part of the value", path)
         if not text.removesuffix("\n"):
             raise Corrupt(f"{path} is empty", "write the value into it")
         return text.removesuffix("\n")
