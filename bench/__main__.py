@@ -15,7 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import at_size, journal_writes, run, start_up, vault_read
+from bench import (
+    at_size,
+    client_import,
+    client_mixed,
+    client_read,
+    journal_writes,
+    run,
+    start_up,
+    vault_read,
+)
 from bench.measure import Figure
 from keyturn import __version__
 
@@ -25,6 +34,9 @@ BENCHES: Mapping[str, Callable[[Path], list[Figure]]] = {
     "start_up": start_up.measure,
     "run": run.measure,
     "at_size": at_size.measure,
+    "client_read": client_read.measure,
+    "client_import": client_import.measure,
+    "client_mixed": client_mixed.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 MIB = 1 << 20

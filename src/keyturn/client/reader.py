@@ -100,8 +100,10 @@ class Secrets:
         Raises:
             NotFound: there is none of that name.
         """
-        known = self._handles.get(name)
-        return known if known is not None else self._handle(name)
+        try:
+            return self._handles[name]
+        except KeyError:
+            return self._handle(name)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from keyturn.client.configuration import absolute
 from keyturn.client.sources import Generation
 from keyturn.client.view import View
 from keyturn.core import strict_json
-from keyturn.core.errors import AdapterError, Corrupt, NotFound, UsageError
+from keyturn.core.errors import AdapterError, Corrupt, NotFound, Unavailable, UsageError
 from keyturn.core.generation import (
     CHALLENGE,
     INDEX,
@@ -25,7 +25,7 @@ from keyturn.core.generation import (
 from keyturn.core.secret import MAX_FIELD_BYTES, Bundle, SecretValue
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory, typed_errors
 
-_TRIES = 5
+_TRIES = 1000
 _PROOF_KEY = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -58,7 +58,7 @@ class BundleDirectory:
                 return self._look()
             except _SwitchedAway:
                 continue  # replaced twice while we read; the next look opens the newest
-        raise Corrupt(f"{self._path} is not complete", "deliver again")
+        raise Unavailable(f"{self._path} is replaced again and again before it can be read")
 
     def nonce(self) -> str:
         """The nonce that Keyturn asks about at present, empty when it asks nothing that can be read."""
@@ -70,13 +70,33 @@ class BundleDirectory:
             return ""
 
     def _look(self) -> Generation | None:
-        with Directory(self._path, follow=True, private=WRITABLE_BY_OTHERS, owned=False) as opened:
-            mark = _mark(opened)
-            if mark == self._mark:
-                return None
-            generation = self._read(opened)
+        with self._opened() as opened:
+            try:
+                mark = _mark(opened)
+                if mark == self._mark:
+                    return None
+                generation = self._read(opened)
+            except _SwitchedAway:
+                if self._leads_to(opened):
+                    raise Corrupt(f"{self._path} is not complete", "deliver again") from None
+                raise
         self._mark = mark
         return generation
+
+    def _opened(self) -> Directory:
+        """The generation that the path leads to, unless it was removed on the way there."""
+        try:
+            return Directory(self._path, follow=True, private=WRITABLE_BY_OTHERS, owned=False)
+        except NotFound:
+            if self._path.exists():
+                raise _SwitchedAway from None
+            raise
+
+    def _leads_to(self, opened: Directory) -> bool:
+        """Whether the path still leads to the generation that we hold open, whose inode nobody else has meanwhile."""
+        with typed_errors(str(self._path)):
+            here, there = os.fstat(opened.fd), self._path.stat()
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
     def _read(self, opened: Directory) -> Generation:
         try:
