@@ -28,6 +28,7 @@ TEXTS: Mapping[str, str] = {"max_stale": "KEYTURN_MAX_STALE", "status_dir": "KEY
 COMPANIONS: Mapping[str, Mapping[str, str]] = {
     "bundle-dir": {"path": "KEYTURN_BUNDLE_DIR"},
     "secret-files": {"directory": "KEYTURN_SECRETS_DIR"},
+    "azure-key-vault": {"url": "KEYTURN_KEY_VAULT_URL", "identity": "KEYTURN_KEY_VAULT_IDENTITY"},
 }
 """Keys of `source` that a variable gives, by its kind."""
 FILES = "secret-files"

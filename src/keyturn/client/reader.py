@@ -13,8 +13,8 @@ from keyturn.client.adoption import Adoption, Holder
 from keyturn.client.configuration import DEFAULT_FILE, Configuration
 from keyturn.client.handle import Handle
 from keyturn.client.opening import find, source_of
-from keyturn.client.rounds import Rounds
-from keyturn.client.sources import Generation, Source
+from keyturn.client.rounds import Rounds, jittered
+from keyturn.client.sources import Generation, Source, end, pause_of
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.25
 """Seconds between two looks at the source: a few system calls each."""
 _LOOKS_PER_STALE = 6
+_NETWORK_LOOKS_PER_STALE = 3
 _BEFORE_DUE = 0.8
 _PATIENCE = 10.0
 """Seconds that a read waits at most for a look that somebody else makes."""
@@ -60,6 +61,8 @@ class Secrets:
         self._reporting = True
         self._closed = False
         self._tick = min(LOOK_EVERY, configuration.max_stale / _LOOKS_PER_STALE)
+        self._every = min(pause_of(source), configuration.max_stale / _NETWORK_LOOKS_PER_STALE)
+        self._look_at = 0.0
         first = source.changed()
         if first is None:
             raise UsageError("this source was opened before", "open one for each Secrets")
@@ -189,6 +192,7 @@ class Secrets:
             standings = {name: adoption.closed() for name, adoption in self._adoptions.items()}
             with contextlib.suppress(AdapterError):
                 self._report.write(standings, self._source.nonce(), drained=True)
+        end(self._source)
 
     def _prepare(self) -> None:
         """What each process needs of its own."""
@@ -266,6 +270,7 @@ class Secrets:
 
     def _look(self) -> None:
         started = _now()
+        self._look_at = started + jittered(self._every)
         try:
             generation = self._source.changed()
             if generation is not None:
@@ -304,8 +309,9 @@ class Secrets:
 
     def _watch(self) -> float:
         """One round: look, and report if there is news or the heartbeat is due. Seconds to the next."""
-        with contextlib.suppress(AdapterError), self._looking:
-            self._look()
+        if _now() >= self._look_at:
+            with contextlib.suppress(AdapterError), self._looking:
+                self._look()
         if any(adoption.restless for adoption in self._adoptions.values()):
             self._mover.wake()
         self._report_now()

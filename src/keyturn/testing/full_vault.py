@@ -12,12 +12,13 @@ from azure.identity import ClientSecretCredential
 from azure.keyvault.secrets import SecretClient
 
 from keyturn.core.ids import uuid7
+from keyturn.core.key_vault import mark_of
 from keyturn.core.secret import Bundle
 from keyturn.journal.noting import note
 from keyturn.journal.record import Event
 from keyturn.manifest import load
 from keyturn.rotation.intake import Place, take_in
-from keyturn.stores.azure_key_vault.entries import mark_of, tags_of
+from keyturn.stores.azure_key_vault.entries import tags_of
 from keyturn.testing.key_vault_front import Front
 from keyturn.wiring import Assembly, create_state, state_of
 

@@ -10,6 +10,7 @@ from keyturn.client.view import View
 KINDS: Mapping[str, str] = {
     "bundle-dir": "keyturn.client.sources.bundle_dir:BundleDirectory",
     "secret-files": "keyturn.client.sources.secret_files:SecretFiles",
+    "azure-key-vault": "keyturn.client.sources.azure_key_vault:AzureKeyVault",
 }
 UNPROVABLE = frozenset({"secret-files"})
 """Kinds whose versions are none of Keyturn's: a process that reads them has nothing to report."""
@@ -31,6 +32,17 @@ class Source(Protocol):
 
     def nonce(self) -> str:
         """The nonce to prove under, empty when there is none."""
+
+
+def pause_of(source: Source) -> float:
+    """Seconds between two looks where each is a request to somebody, which the source says as `every`; else 0."""
+    return float(getattr(source, "every", 0.0))
+
+
+def end(source: Source) -> None:
+    """Let a source that keeps something open end it."""
+    if close := getattr(source, "close", None):
+        close()
 
 
 def open_source(table: Mapping[str, Any], secrets: tuple[str, ...]) -> Source:

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import AdapterError, Conflict, Disabled, OutcomeUnknown, Unsupported
+from keyturn.core.key_vault import FOR, MARK, OP, VIEW
 from keyturn.core.secret import SecretValue
-from keyturn.stores.azure_key_vault.entries import FOR, MARK, OP, VIEW, Entry
+from keyturn.stores.azure_key_vault.entries import Entry
 from keyturn.stores.azure_key_vault.names import FOREIGN, check_attempt, check_name, same
 
 Write = Callable[[Callable[[], None], Callable[[], bool]], None]

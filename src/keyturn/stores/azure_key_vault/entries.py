@@ -12,21 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keyturn.core.errors import Corrupt, Unsupported
+from keyturn.core.key_vault import ENV, FOR, MARK, MARK_FORM, OP, SEQ, mark_of
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import Version, VersionState
 from keyturn.stores.azure_key_vault.names import FOREIGN, is_attempt, is_sibling, same
 
-OP, FOR, SEQ, MARK, VIEW, ENV = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view", "kt-env"
-"""Names of our tags: the attempt, the name it belongs to, its place in the order, what its content must answer to.
-
-`kt-view` is on derived copies only: the published name. `kt-env` says to which service and environment a copy belongs
-(`stores.azure_key_vault.whose`).
-"""
-
 _FOREIGN_ID = re.compile(rf"{re.escape(FOREIGN)}[0-9a-zA-Z]{{1,64}}\Z")
 _SEQ = re.compile(r"[0-9]{1,15}\Z")
-_MARK = re.compile(r"[0-9a-f]{64}\Z")
-_MARKED = b"keyturn/key-vault-mark/v1\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +56,6 @@ class Copy:
         return self.seq is None
 
 
-def mark_of(bundle: Bundle) -> str:
-    """What a tag says of the content: HMAC-SHA256 over it under its own proof key, 64 hex digits.
-
-    Who may read tags learns nothing from it, since the key is 32 random bytes inside the content; who holds the
-    content can tell whether it is the one that was meant, also when the version is disabled and cannot be read.
-    """
-    mac = hmac.new(bundle.proof_key.reveal().encode(), _MARKED, "sha256")
-    mac.update(bundle.reveal())
-    return mac.hexdigest()
-
-
 def tags_of(name: str, attempt: str, seq: int, mark: str) -> dict[str, str]:
     """The tags of a copy that Keyturn makes of a content of its own."""
     return {OP: attempt, FOR: name, SEQ: str(seq), MARK: mark}
@@ -93,7 +74,7 @@ def copy_of(entry: Entry, name: str) -> Copy:
     op, seq, mark = tags.get(OP, ""), tags.get(SEQ, ""), tags.get(MARK, "")
     if same(tags.get(FOR, ""), name):
         whose = tags.get(ENV, "")
-        if is_attempt(op) and _SEQ.match(seq) and _MARK.match(mark):
+        if is_attempt(op) and _SEQ.match(seq) and MARK_FORM.match(mark):
             return Copy(entry, op, int(seq), mark, whose)
         if _FOREIGN_ID.match(op):
             return Copy(entry, op, whose=whose)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from keyturn.core.derived import Derived, Form
 from keyturn.core.errors import AdapterError, Conflict, Disabled, OutcomeUnknown, TooLarge
+from keyturn.core.key_vault import VIEW, mark_of
 from keyturn.core.protection import Protection
 from keyturn.core.rights import Right
 from keyturn.core.secret import Bundle, SecretValue
@@ -19,11 +20,9 @@ from keyturn.stores.azure_key_vault.certificates import Certificates
 from keyturn.stores.azure_key_vault.copies import Copies, Shelf
 from keyturn.stores.azure_key_vault.currents import Currents
 from keyturn.stores.azure_key_vault.entries import (
-    VIEW,
     Copy,
     copies_of,
     copy_of,
-    mark_of,
     next_seq,
     opened,
     tags_again,

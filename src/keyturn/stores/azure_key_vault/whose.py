@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from keyturn.core.errors import Denied
-from keyturn.stores.azure_key_vault.entries import ENV, Copy, Entry, copy_of
+from keyturn.core.key_vault import ENV
+from keyturn.stores.azure_key_vault.entries import Copy, Entry, copy_of
 from keyturn.stores.azure_key_vault.names import owner
 from keyturn.stores.azure_key_vault.vault import KeyVault
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn.core.errors import Corrupt, Unsupported
+from keyturn.core.key_vault import mark_of
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import VersionState
 from keyturn.stores.azure_key_vault.entries import (
@@ -12,7 +13,6 @@ from keyturn.stores.azure_key_vault.entries import (
     Entry,
     copies_of,
     copy_of,
-    mark_of,
     next_seq,
     opened,
     state_of,

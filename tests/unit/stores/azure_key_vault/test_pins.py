@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from keyturn.core.errors import Denied
-from keyturn.stores.azure_key_vault.entries import ENV, FOR
+from keyturn.core.key_vault import ENV, FOR
 from keyturn.stores.azure_key_vault.names import sibling
 from keyturn.stores.azure_key_vault.store import AzureKeyVault
 from keyturn.stores.azure_key_vault.whose import Whose

@@ -18,9 +18,10 @@ from keyturn.core.errors import (
     Unavailable,
     Unsupported,
 )
+from keyturn.core.key_vault import mark_of
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.core.version import VersionState
-from keyturn.stores.azure_key_vault.entries import Entry, mark_of, tags_of
+from keyturn.stores.azure_key_vault.entries import Entry, tags_of
 from keyturn.stores.azure_key_vault.names import sibling
 from keyturn.stores.azure_key_vault.store import MAX_BYTES, AzureKeyVault
 from keyturn.stores.azure_key_vault.vault import CONTENT_TYPE, KeyVault
