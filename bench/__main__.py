@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import (
     at_size,
+    client_cold,
     client_import,
     client_mixed,
     client_read,
@@ -37,6 +38,7 @@ BENCHES: Mapping[str, Callable[[Path], list[Figure]]] = {
     "client_read": client_read.measure,
     "client_import": client_import.measure,
     "client_mixed": client_mixed.measure,
+    "client_cold": client_cold.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 MIB = 1 << 20

@@ -62,11 +62,11 @@ class Secrets:
         self._closed = False
         self._tick = min(LOOK_EVERY, configuration.max_stale / _LOOKS_PER_STALE)
         self._every = min(pause_of(source), configuration.max_stale / _NETWORK_LOOKS_PER_STALE)
-        self._look_at = 0.0
         first = source.changed()
         if first is None:
             raise UsageError("this source was opened before", "open one for each Secrets")
         self._checked = _now()
+        self._look_at = self._checked + jittered(self._every)
         self._environment = first.environment
         self._views = dict(first.views)
         self._lock = threading.RLock()

@@ -100,6 +100,13 @@ class Host:
             failure = Unavailable(f"{self.url} gave no answer ({type(error).__name__})")
         raise failure  # out here: what was raised in there may hold a part of an answer
 
+    def warm(self, until: float) -> None:
+        """Open one more connection for the requests to come; whatever is in the way is told by the first of them."""
+        with suppress(OSError, Denied, http.client.HTTPException):
+            connection = self._opened(until)
+            with self._lock:
+                self._idle.append(connection)
+
     def rest(self, keep: int = 1) -> None:
         """End the connections that are kept, all but so many."""
         with self._lock:

@@ -7,7 +7,7 @@ later one asks for a list without values, and reads what is another version than
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hmac import compare_digest
 from typing import Any, NamedTuple
@@ -185,7 +185,7 @@ class AzureKeyVault:
     def _read(self, due: Mapping[str, _Wanted], until: float) -> dict[str, View]:
         """The secrets whose copies are all of one version; the others are on the way from one to the next."""
         wanted = [entry for one in due.values() for entry in (one.entry, *one.published.values())]
-        found = dict(zip(wanted, _at_once(lambda entry: self._vault.newest(entry, until), wanted), strict=True))
+        found = dict(zip(wanted, _at_once(self._vault, wanted, until), strict=True))
         self._check_environment(found.values())
         views: dict[str, View] = {}
         for name, one in due.items():
@@ -246,26 +246,36 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _at_once(ask: Callable[[str], Entry], entries: list[str]) -> list[Entry]:
-    """The answers in the order of the questions. The first is asked alone: it shows whether anything can be had."""
-    answers: dict[int, Entry] = {0: ask(entries[0])}
-    waiting, failures = deque(range(1, len(entries))), list[Exception]()
+def _at_once(vault: Vault, entries: list[str], until: float) -> list[Entry]:
+    """The answers in the order of the questions, ten at a time; connections are opened while the token is fetched."""
+    answers: dict[int, Entry] = {}
+    waiting, failures, signed_in = deque(range(len(entries))), list[Exception](), threading.Event()
 
     def work() -> None:
+        vault.warm(until)
+        signed_in.wait()
+        read()
+
+    def read() -> None:
         while not failures:
             try:
                 number = waiting.popleft()
             except IndexError:
                 return
             try:
-                answers[number] = ask(entries[number])
+                answers[number] = vault.newest(entries[number], until)
             except Exception as error:  # noqa: BLE001 - raised below, in the thread that asked
                 failures.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(waiting)) - 1)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(entries)) - 1)]
     for thread in threads:
         thread.start()
-    work()
+    try:
+        vault.sign_in(until)
+    except AdapterError as error:
+        failures.append(error)
+    signed_in.set()
+    read()
     for thread in threads:
         thread.join()
     if failures:

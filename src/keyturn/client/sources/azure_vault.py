@@ -56,6 +56,14 @@ class Vault:
         self._host.rest(keep)
         self._identity.rest()
 
+    def sign_in(self, until: float) -> None:
+        """Have a token for the requests to come. Raises Denied, Unavailable."""
+        self._identity.token(until)
+
+    def warm(self, until: float) -> None:
+        """Open a connection for the requests to come, which needs no token."""
+        self._host.warm(until)
+
     def newest(self, entry: str, until: float) -> Entry:
         """What an ordinary reader gets. Raises NotFound, Disabled, Denied, Throttled, Unavailable, Unsupported."""
         content = self._got(f"/secrets/{quote(entry, safe='')}?{API}", f"read {entry!r}", until)
