@@ -1,5 +1,6 @@
 """`Handle`: the read that is made most often, and when it must not be that quick."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -144,3 +145,20 @@ def test_a_thousand_threads_read_while_versions_change(source: Sluggish) -> None
         assert not any(thread.is_alive() for thread in threads)
         assert reads(secrets["api-key"], "key-v29")
     assert wrong == []
+
+
+def test_a_loop_of_asyncio_goes_on_while_the_look_hangs(source: Sluggish) -> None:
+    """Reads wait for nobody, so that a thousand tasks read on while the thread that looks does not come back."""
+    with opened(source, 3600) as secrets:
+        handle = secrets["api-key"]
+        source.open.clear()
+
+        async def read() -> bool:
+            await asyncio.sleep(0)
+            return reads(handle, "key-v1")
+
+        async def all_read() -> list[bool]:
+            return await asyncio.gather(*(read() for _ in range(1000)))
+
+        assert all(asyncio.run(all_read()))
+        source.open.set()
