@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import (
     at_size,
     client_cold,
+    client_herd,
     client_import,
     client_mixed,
     client_read,
@@ -39,6 +40,7 @@ BENCHES: Mapping[str, Callable[[Path], list[Figure]]] = {
     "client_import": client_import.measure,
     "client_mixed": client_mixed.measure,
     "client_cold": client_cold.measure,
+    "client_herd": client_herd.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 MIB = 1 << 20

@@ -3,31 +3,19 @@
 Connections are kept open for the next request. Nothing of an answer is ever part of an error.
 """
 
-import http.client
 import os
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from keyturn.core.errors import Denied, TooLarge, Unavailable
+from keyturn.system.http_answer import MAX_BODY_BYTES, Answer, Broken, Reader, question
 from keyturn.system.tls import host_authorities
-
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_PIECE = 64 * 1024
-_STALE = (http.client.RemoteDisconnected, ConnectionError)
-"""How a kept connection answers that the other side had closed: nothing of the request was taken."""
-
-
-class Answer(NamedTuple):
-    """Status, headers in small letters, and the whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
 
 
 class _Timely(ssl.SSLSocket):
@@ -37,11 +25,12 @@ class _Timely(ssl.SSLSocket):
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002, ANN401 - as the parent has it
         """Raises TimeoutError."""
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.settimeout(left)
+        self.settimeout(_left(self.until))
         return super().read(len, buffer)
+
+
+class _Stale(ConnectionError):
+    """The other side ended the connection before anything of an answer came: a kept one may have been old."""
 
 
 class Host:
@@ -61,9 +50,9 @@ class Host:
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/") or parts.query:
             raise ValueError("is not https://HOST")
         self.url = f"https://{parts.netloc}"
-        self._name, self._port = parts.hostname, parts.port or 443
+        self._netloc, self._name, self._port = parts.netloc, parts.hostname, parts.port or 443
         self._ca_file = ca_file
-        self._idle: list[http.client.HTTPSConnection] = []
+        self._idle: list[_Timely] = []
         self._lock, self._owner = threading.Lock(), os.getpid()
         self._context: ssl.SSLContext | None = None
 
@@ -86,7 +75,7 @@ class Host:
         """
         failure: Unavailable | Denied
         try:
-            return self._asked(method, path, until, headers or {}, body)
+            return self._asked(question(method, path, self._netloc, headers or {}, body), until)
         except ssl.SSLCertVerificationError:
             failure = Denied(
                 f"{self.url}: its certificate is not vouched for by the authorities that are trusted here",
@@ -96,16 +85,14 @@ class Host:
             failure = Unavailable(f"{self.url} does not answer in time")
         except ConnectionRefusedError:
             failure = Unavailable(f"{self.url}: nobody listens there")
-        except (OSError, http.client.HTTPException) as error:
-            failure = Unavailable(f"{self.url} gave no answer ({type(error).__name__})")
+        except (OSError, Broken):
+            failure = Unavailable(f"{self.url} gave no answer")
         raise failure  # out here: what was raised in there may hold a part of an answer
 
     def warm(self, until: float) -> None:
         """Open one more connection for the requests to come; whatever is in the way is told by the first of them."""
-        with suppress(OSError, Denied, http.client.HTTPException):
-            connection = self._opened(until)
-            with self._lock:
-                self._idle.append(connection)
+        with suppress(OSError, Denied):
+            self._keep(self._opened(until))
 
     def rest(self, keep: int = 1) -> None:
         """End the connections that are kept, all but so many."""
@@ -114,61 +101,57 @@ class Host:
         for connection in idle:
             connection.close()
 
-    def _asked(self, method: str, path: str, until: float, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def _asked(self, asked: bytes, until: float) -> Answer:
         kept = self._kept()
         if kept is not None:
-            with suppress(*_STALE):
-                return self._exchange(kept, (method, path, headers, body), until)
-        return self._exchange(self._opened(until), (method, path, headers, body), until)
+            with suppress(_Stale):
+                return self._exchange(kept, asked, until)
+        return self._exchange(self._opened(until), asked, until)
 
-    def _exchange(
-        self,
-        connection: http.client.HTTPSConnection,
-        request: tuple[str, str, Mapping[str, str], bytes | None],
-        until: float,
-    ) -> Answer:
-        method, path, headers, body = request
+    def _exchange(self, connection: _Timely, asked: bytes, until: float) -> Answer:
+        reader = Reader(connection.recv)
         try:
-            assert isinstance(connection.sock, _Timely)
-            connection.sock.until = until
-            connection.sock.settimeout(_left(until))
-            connection.request(method, path, body=body, headers=dict(headers))
-            response = connection.getresponse()
-            content = self._content(response)
-            told = {name.lower(): text for name, text in response.getheaders()}
+            connection.until = until
+            connection.settimeout(_left(until))
+            connection.sendall(asked)
+            answer = reader.answer()
+        except TimeoutError:
+            connection.close()
+            raise
+        except (OSError, Broken):
+            connection.close()
+            if reader.large:
+                raise TooLarge(f"{self.url} answered more than {MAX_BODY_BYTES} bytes") from None
+            if not reader.begun:
+                raise _Stale from None
+            raise
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
-            connection.close()
+        if reader.kept:
+            self._keep(connection)
         else:
-            with self._lock:
-                self._idle.append(connection)
-        return Answer(response.status, told, content)
+            connection.close()
+        return answer
 
-    def _content(self, response: http.client.HTTPResponse) -> bytes:
-        pieces, size = list[bytes](), 0
-        while piece := response.read(_PIECE):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                raise TooLarge(f"{self.url} answered more than {MAX_ANSWER_BYTES} bytes")
-        if response.length:  # what is still to come, where that was said: reading piece by piece does not notice
-            raise http.client.IncompleteRead(b"", response.length)
-        return b"".join(pieces)
-
-    def _opened(self, until: float) -> http.client.HTTPSConnection:
+    def _opened(self, until: float) -> _Timely:
         with self._lock:
             self._context = self._context or _context(self._ca_file)
-        connection = http.client.HTTPSConnection(self._name, self._port, timeout=_left(until), context=self._context)
+        plain = socket.create_connection((self._name, self._port), timeout=_left(until))
         try:
-            connection.connect()
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened = self._context.wrap_socket(plain, server_hostname=self._name)
         except BaseException:
-            connection.close()
+            plain.close()
             raise
-        return connection
+        assert isinstance(opened, _Timely)
+        return opened
 
-    def _kept(self) -> http.client.HTTPSConnection | None:
+    def _keep(self, connection: _Timely) -> None:
+        with self._lock:
+            self._idle.append(connection)
+
+    def _kept(self) -> _Timely | None:
         """One that is open; those that a parent process opened are its own."""
         with self._lock:
             if self._owner != os.getpid():

@@ -1,12 +1,13 @@
 """One request to a service of this very host or link, which speaks plain HTTP: no proxy, no redirect."""
 
-import http.client
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from keyturn.core.errors import Unavailable
-from keyturn.system.https import Answer
+from keyturn.system.http_answer import Answer, Broken, Reader, question
 
 MAX_ANSWER_BYTES = 64 * 1024
 
@@ -18,17 +19,18 @@ def ask(url: str, headers: Mapping[str, str], until: float) -> Answer:
         Unavailable: there is none by `until` (`time.monotonic()`).
     """
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port or 80, timeout=max(0.001, until - time.monotonic())
-    )
-    failure = Unavailable(f"{parts.scheme}://{parts.netloc} does not answer", "does this host have that identity?")
-    try:
-        connection.request("GET", f"{parts.path}?{parts.query}", headers=dict(headers))
-        response = connection.getresponse()
-        content = response.read(MAX_ANSWER_BYTES)
-        return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, content)
-    except (OSError, http.client.HTTPException):
-        pass
-    finally:
-        connection.close()
-    raise failure
+
+    def left() -> float:
+        return max(0.001, until - time.monotonic())
+
+    with suppress(OSError, Broken):
+        asked = question("GET", f"{parts.path}?{parts.query}", parts.netloc, {**headers, "Connection": "close"}, None)
+        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=left()) as connection:
+
+            def receive(size: int) -> bytes:
+                connection.settimeout(left())
+                return connection.recv(size)
+
+            connection.sendall(asked)
+            return Reader(receive, MAX_ANSWER_BYTES).answer()
+    raise Unavailable(f"{parts.scheme}://{parts.netloc} does not answer", "does this host have that identity?")

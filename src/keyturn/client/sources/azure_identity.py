@@ -16,7 +16,8 @@ from keyturn.core import strict_json
 from keyturn.core.errors import AdapterError, Denied, Unavailable
 from keyturn.core.secret import SecretValue
 from keyturn.system.files import WRITABLE_BY_OTHERS, read_text
-from keyturn.system.https import Answer, Host
+from keyturn.system.http_answer import Answer
+from keyturn.system.https import Host
 from keyturn.system.link_local import ask as ask_here
 
 AUTHORITY = "https://login.microsoftonline.com"

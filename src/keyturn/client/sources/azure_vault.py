@@ -4,16 +4,19 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from keyturn.client.sources.azure_identity import Identity
 from keyturn.core.errors import AdapterError, Denied, Disabled, NotFound, Throttled, Unavailable, Unsupported
 from keyturn.core.secret import SecretValue
-from keyturn.system.https import Answer, Host
+from keyturn.system.http_answer import Answer
+from keyturn.system.https import Host
+
+OK, MULTIPLE_CHOICES, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY_REQUESTS, INTERNAL = (
+    200, 300, 400, 401, 403, 404, 429, 500
+)  # fmt: skip
+"""RFC 9110, section 15; `http` would be loaded for these alone."""
 
 API = "api-version=7.4"
 MOST_PAGES = 400
@@ -95,13 +98,13 @@ class Vault:
         what = f"cannot {doing} in {self._host.url}"
         token = self._identity.token(until)
         answer = self._asked(path, token, until)
-        if answer.status == HTTPStatus.UNAUTHORIZED:  # it ended early: one more, with a fresh one
+        if answer.status == UNAUTHORIZED:  # it ended early: one more, with a fresh one
             self._identity.forget(token)
             answer = self._asked(path, self._identity.token(until), until)
         content: object = None
         with suppress(ValueError, RecursionError):
             content = json.loads(answer.content)
-        if answer.status == HTTPStatus.OK and isinstance(content, dict):
+        if answer.status == OK and isinstance(content, dict):
             return content
         raise _told(answer, content, what)
 
@@ -136,21 +139,21 @@ def _told(answer: Answer, content: object, what: str) -> AdapterError:
     code = inner.get("code") if isinstance(inner, dict) else None
     words = str(told.get("message", "")).casefold() if isinstance(told, dict) else ""
     status = answer.status
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
+    if status == TOO_MANY_REQUESTS:
         return Throttled(f"{what}: too many requests", _patience(answer.headers.get("retry-after", "")))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.MULTIPLE_CHOICES:
+    if status >= INTERNAL or status < MULTIPLE_CHOICES:
         return Unavailable(f"{what}: it answered {status}, and nothing of Key Vault's")
-    if status == HTTPStatus.FORBIDDEN and (code == "SecretDisabled" or "disabled secret" in words):
+    if status == FORBIDDEN and (code == "SecretDisabled" or "disabled secret" in words):
         return Disabled(f"{what}: its newest version is disabled", "enable it in the vault, or write another one")
     return _refused(status, what)
 
 
 def _refused(status: int, what: str) -> AdapterError:
-    if status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
+    if status in {FORBIDDEN, UNAUTHORIZED}:
         return Denied(f"{what}: this identity may not", 'give it the role "Key Vault Secrets User"; ' + _MEND)
-    if status == HTTPStatus.NOT_FOUND:
+    if status == NOT_FOUND:
         return NotFound(f"{what}: it is not there", "check source.names, and keyturn status")
-    if status < HTTPStatus.BAD_REQUEST:
+    if status < BAD_REQUEST:
         return Denied(f"{what}: it sends us elsewhere, which is not followed", "check source.url")
     return Unsupported(f"{what}: it does not take the request ({status})", "check source.url and source.names")
 
@@ -161,6 +164,9 @@ def _patience(header: str) -> float:
     if header.strip().isascii() and header.strip().isdigit():
         seconds = float(header.strip()[:9])
     else:
+        from datetime import UTC, datetime  # seldom a date, and these load much
+        from email.utils import parsedate_to_datetime
+
         with suppress(ValueError, TypeError, OverflowError):
             seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 1.0), LONGEST_PATIENCE)
