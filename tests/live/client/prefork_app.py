@@ -13,4 +13,9 @@ url = secrets["database-url"]
 def application(_: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], object]) -> Iterable[bytes]:
     """WSGI: the process, its version, and what it reads."""
     start("200 OK", [("Content-Type", "text/plain")])
-    return [f"{os.getpid()} {url.version} {url.reveal()}".encode()]
+    return [answer(url.version, url.reveal())]
+
+
+def answer(version: str, value: str) -> bytes:
+    """The value with what says whose it is."""
+    return f"{os.getpid()} {version} {value}".encode()
