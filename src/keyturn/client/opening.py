@@ -20,7 +20,7 @@ from keyturn.client.configuration import DEFAULT_FILE, SCHEMA, Configuration
 from keyturn.client.sources import UNPROVABLE, Source, open_source
 from keyturn.client.sources.mounted import MOUNT, names
 from keyturn.core.errors import UsageError
-from keyturn.system.files import read_text
+from keyturn.system.files import is_there, read_text
 
 CLIENT, SOURCE, SECRETS = "KEYTURN_CLIENT", "KEYTURN_SOURCE", "KEYTURN_SECRETS"
 TEXTS: Mapping[str, str] = {"max_stale": "KEYTURN_MAX_STALE", "status_dir": "KEYTURN_STATUS_DIR"}
@@ -89,7 +89,7 @@ def find(path: str | os.PathLike[str] | None = None) -> Configuration:
         UsageError: nothing says where the secrets are, two things do, or what is said is wrong.
         AdapterError: a file that a variable names cannot be read.
     """
-    choice = choose(path, _said, Path.is_file, lambda directory: names(Path(directory), os.environ))
+    choice = choose(path, _said, is_there, lambda directory: names(Path(directory), os.environ))
     if choice.file is not None:
         configuration = Configuration.read(choice.file)
     else:

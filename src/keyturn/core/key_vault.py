@@ -10,6 +10,7 @@ OP, FOR, SEQ, MARK, VIEW, ENV = "kt-op", "kt-for", "kt-seq", "kt-mark", "kt-view
 
 `kt-view` is on derived copies only: the published name. `kt-env` says to which service and environment a copy belongs.
 """
+ATTEMPT_FORM = re.compile(r"[!-~]{1,200}\Z")
 MARK_FORM = re.compile(r"[0-9a-f]{64}\Z")
 _MARKED = b"keyturn/key-vault-mark/v1\0"
 

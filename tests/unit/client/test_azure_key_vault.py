@@ -145,6 +145,18 @@ def test_content_that_its_mark_does_not_fit_is_refused(place: VaultPlace) -> Non
             client.set_secret("api-key", value, tags=tags)
             with pytest.raises(Corrupt, match="another content"):
                 place.source().changed()
+        other = client.get_secret("database")
+        client.set_secret("api-key", str(other.value), tags=other.properties.tags)
+        with pytest.raises(Corrupt, match="another content"):
+            place.source().changed()
+
+
+def test_a_text_that_is_no_copy_of_the_secret_is_not_given_as_one(place: VaultPlace) -> None:
+    """Somebody's own value under the name of a copy."""
+    with stranger(place) as client:
+        client.set_secret("database-url", "postgresql://elsewhere")
+    with pytest.raises(Conflict, match="'database-url' is no derived copy of 'database'"):
+        place.source().changed()
 
 
 def test_two_environments_in_one_vault_are_refused(place: VaultPlace) -> None:

@@ -140,7 +140,7 @@ def test_what_others_can_write_to_is_refused(mount: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [".", "database_url"])
 def test_what_belongs_to_a_stranger_is_refused(mount: Path, name: str) -> None:
-    """Its owner could write it. Only root can give a file away; who is not cannot be given one either."""
+    """Its owner could write it; only root can give a file away, and so only root sees this."""
     if os.geteuid() == 0:
         os.chown(mount / name, 12345, -1)
         with pytest.raises(Denied, match="12345") as caught:

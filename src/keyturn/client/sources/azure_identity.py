@@ -25,6 +25,8 @@ METADATA = "http://169.254.169.254/metadata/identity/oauth2/token"
 RENEW = 300.0
 """Seconds before its end at which a token is renewed; half of its life where that is shorter."""
 MAX_FILE = 16 * 1024
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+"""RFC 6749, section 4.1.2.1: what passes."""
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _SHAPES: Mapping[str, Mapping[str, type]] = {
     "managed": {},
@@ -155,9 +157,10 @@ class Identity:
             life = _life(content)
             now = time.monotonic()
             return _Token(SecretValue(content["access_token"]), now + max(life - RENEW, life / 2), now + life)
-        if answer.status in {400, 401, 403} and isinstance(content.get("error"), str):
+        error = content.get("error")
+        if answer.status in {400, 401, 403} and isinstance(error, str) and error not in _PASSING:
             raise Denied(
-                f"the identity {self.kind!r} gets no token ({_word(content['error'])})",
+                f"the identity {self.kind!r} gets no token ({_word(error)})",
                 "check source.identity, and whether its secret or its federated token has expired",
             )
         raise Unavailable(f"no token can be had by the identity {self.kind!r} (status {answer.status})")

@@ -20,7 +20,7 @@ from keyturn.client.view import View
 from keyturn.core import strict_json
 from keyturn.core.duration import parse_duration
 from keyturn.core.errors import AdapterError, Conflict, Corrupt, Denied, Throttled, Unavailable, UsageError
-from keyturn.core.key_vault import ENV, FOR, MARK, OP, VIEW, mark_of
+from keyturn.core.key_vault import ATTEMPT_FORM, ENV, FOR, MARK, OP, VIEW, mark_of
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.system.https import Host
 
@@ -208,7 +208,11 @@ class AzureKeyVault:
 
 def _view(name: str, entry: Entry, copies: Mapping[str, Entry]) -> View | None:
     """One version; None while the copies are of another one than the bundle."""
-    version = entry.tags.get(OP) or FOREIGN + entry.id
+    attempt = entry.tags.get(OP, "")
+    version = attempt if ATTEMPT_FORM.match(attempt) else FOREIGN + entry.id
+    for copy in copies.values():
+        if copy.tags.get(FOR, "").casefold() != entry.name.casefold():
+            raise Conflict(f"{copy.name!r} is no derived copy of {entry.name!r}", "check source.published")
     if any(copy.tags.get(OP) != version or copy.tags.get(VIEW) != view for view, copy in copies.items()):
         return None
     published = {view: copy.value for view, copy in copies.items() if copy.value is not None}
@@ -229,7 +233,8 @@ def _bundle(name: str, entry: Entry) -> Bundle:
         return _plain(name, entry.value)
     with suppress(ValueError):  # an error of what reads it would carry the whole text
         bundle = Bundle.parse(_encoded(entry.value.reveal()))
-    if bundle is None or (mark is not None and not compare_digest(mark_of(bundle), mark)):
+    named = entry.tags.get(FOR, entry.name).casefold() == entry.name.casefold()
+    if bundle is None or not named or (mark is not None and not compare_digest(mark_of(bundle), mark)):
         raise Corrupt(f"{name!r} bears Keyturn's tags and holds another content", f"keyturn history {name}")
     return bundle
 
