@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyturn.cli.settings import Settings
-from keyturn.client.configuration import Configuration, place
 from keyturn.client.environment import variable, variables
+from keyturn.client.opening import find, source_of
 from keyturn.client.sources import Generation, Source, open_source
 from keyturn.core.errors import Conflict, NotAvailable, UsageError
 from keyturn.core.secret import SecretValue
@@ -61,12 +61,8 @@ def delivered(settings: Settings, consumer: str | None, config: Path | None, onl
         raise UsageError("--consumer and --config both say where the values are", "leave one of them out")
     if consumer is not None:
         return _declared(settings, consumer, only)
-    file = place(config)
-    configuration = Configuration.read(file)
-    try:
-        return Delivered(open_source(configuration.source, configuration.secrets), configuration.env, only)
-    except ValueError as error:
-        raise UsageError(f"{file}: {error}", "docs/client.md shows the file") from None
+    configuration = find(config)
+    return Delivered(source_of(configuration), configuration.env, only)
 
 
 def _declared(settings: Settings, consumer: str, only: tuple[str, ...]) -> Delivered:
