@@ -36,9 +36,9 @@ missing() {
   on_path unshare || echo util-linux
   on_path pgbouncer || echo pgbouncer
   on_path redis-server || echo redis-server
-  on_path strace || echo strace
-  on_path dockerd || echo docker.io
   on_path nginx || echo nginx
+  on_path dockerd || echo docker.io
+  on_path strace || echo strace
   KEYTURN_PYTHON_QUIET=1 "$(dirname "$0")/python.sh" >/dev/null || echo python3-venv
 }
 

@@ -60,6 +60,11 @@ def ptrace() -> bool:
     )
 
 
+def docker_engine() -> bool:
+    """Whether a Docker of the tests' own can be started: it needs root, and control groups that may be made."""
+    return command("dockerd") and os.geteuid() == 0 and os.access("/sys/fs/cgroup", os.W_OK)
+
+
 PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
     "postgresql-17": postgresql_17,
@@ -67,6 +72,8 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "ptrace": ptrace,
     "pgbouncer": lambda: command("pgbouncer"),
     "redis-server": lambda: command("redis-server"),
+    "nginx": lambda: command("nginx"),
+    "docker-engine": docker_engine,
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,

@@ -43,12 +43,6 @@ def program() -> str:
     return found
 
 
-def possible() -> bool:
-    """Whether an engine can be started here: it is installed, we are root, and may make control groups."""
-    installed = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin")
-    return bool(installed) and os.geteuid() == 0 and os.access("/sys/fs/cgroup", os.W_OK)
-
-
 class DockerEngine:
     """An engine that lives as long as the `with` block, and its containers no longer."""
 
