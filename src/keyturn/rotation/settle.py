@@ -110,7 +110,7 @@ class Settle:
         self.holdouts: tuple[str, ...] = ()
 
     def look(self) -> None:
-        """Let a replica be moved, look at everybody once, sample the target, if due the store, and note what changed."""
+        """Let a replica be moved, look at everybody, sample the target, if due the store, and note what changed."""
         self.store_looks.look()
         if not self.under_way():
             return
