@@ -121,7 +121,7 @@ install_packages() {
   case " $* " in *" pgbouncer "*) not_at_boot pgbouncer.service ;; esac
   case " $* " in *" redis-server "*) not_at_boot redis-server.service ;; esac
   case " $* " in *" nginx "*) not_at_boot nginx.service ;; esac
-  case " $* " in *" docker.io "*) not_at_boot docker.service && not_at_boot docker.socket ;; esac
+  case " $* " in *" docker.io "*) for one in docker.service docker.socket containerd.service; do not_at_boot "$one"; done ;; esac
 }
 
 # Debian's package would have it started at the next boot.

@@ -88,8 +88,12 @@ class Fleet:
                 number,
                 [*map(str, command), str(self._preparing)],
                 mounts={self.home: True},
-                health=f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+                health=f"test ! -e {self.sick(number)} && bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
             )
+
+    def sick(self, number: int) -> Path:
+        """While this file is there, the health check of that replica fails."""
+        return self.home / f"sick-{number}"
 
     def content(self, number: int) -> str:
         """What that one has read."""
