@@ -33,6 +33,7 @@ SECRET = "database"  # noqa: S105 - the name of one
 AFTER = 1.0
 LIMIT = 300.0
 _OK = 200
+_NO_BUNDLES: dict[str, Bundle] = {}
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Fleet:
             "ready_within": f"{round(ready_within * 1000)}ms",
         }
         clock = SystemClock()
-        around = Surroundings("api", "clo", "test", self.home, self.home / "key", {}.__getitem__, clock)
+        around = Surroundings("api", "clo", "test", self.home, self.home / "key", _NO_BUNDLES.__getitem__, clock)
         return compose(Options.model_validate(table), around)
 
     def start(self) -> None:

@@ -149,6 +149,10 @@ class Rolling:
         with suppress(Refused), FileLock(self._lock):  # somebody else is at it
             self._step(secret)
 
+    def replicas(self) -> tuple[Replica, ...]:
+        """All of them, as whoever runs them tells."""
+        return self._replicas.present()
+
     def observe(self, secret: str, versions: Mapping[str, Bundle]) -> Observation:
         """The replicas, or the processes in them where they report. A restart alone is *claimed*."""
         present = self._replicas.present()
