@@ -74,6 +74,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "redis-server": lambda: command("redis-server"),
     "nginx": lambda: command("nginx"),
     "docker-engine": docker_engine,
+    "systemd": Path("/usr/lib/systemd/systemd").exists,
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,

@@ -49,6 +49,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "cli": ("postgresql",),
     "docker": ("docker-engine",),
     "docker/test_proxy.py": ("nginx",),
+    "docker/test_units.py": ("systemd",),
     "postgres-17": ("postgresql-17",),
     "azure-cli": ("azure-cli",),
     "key-vault-emulator": ("azure-keyvault-emulator",),
