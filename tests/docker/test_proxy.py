@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from keyturn.system.nginx_file import Upstream, read_nginx
 from keyturn.testing.docker_engine import DockerEngine
+from keyturn.testing.proxy_server import ProxyServer
 from keyturn.testing.rolling_restart import rolling_restart
 
 
@@ -19,3 +21,9 @@ def test_with_a_pause_longer_than_its_time_out_none_does(engine: DockerEngine, t
     assert count.moved == 2
     assert count.requests > 100
     assert count.failed == 0
+
+
+def test_what_nginx_runs_with_is_read_as_it_is_meant() -> None:
+    """A configuration that nginx itself takes has the peers and the time-out that were asked for."""
+    with ProxyServer([1, 2], "fail_timeout=3s") as server:
+        assert read_nginx(server.configuration) == (Upstream("api", 3.0, declared=True),)

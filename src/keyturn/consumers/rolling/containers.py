@@ -21,7 +21,7 @@ AT_ONCE = 25
 FORMAT = (
     '{"id":{{json .Id}},"name":{{json .Name}},"host":{{json .Config.Hostname}},"status":{{json .State.Status}},'
     '"started":{{json .State.StartedAt}},"pid":{{json .State.Pid}},'
-    '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}}}'
+    '"health":{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}}}'
 )
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 

@@ -24,7 +24,7 @@ class Options(RollingTable):
     project: Line | None = None
     """The project, if not that of the file."""
     engine: Several[Line] = ("/usr/bin/docker",)
-    """How the engine is called (argv): `docker` or `podman` by absolute path, and where it listens."""
+    """How the engine is called (argv): `docker` by absolute path, and `--host=…` where it does not listen as usual."""
     urls: Several[HttpUrl] = ()
     """One endpoint per process."""
     action: Literal["none", "signal", "restart"] = "restart"
