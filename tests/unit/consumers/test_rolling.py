@@ -12,6 +12,7 @@ from keyturn.core.consumer import Delivery, Grade, Rolls, roll
 from keyturn.core.errors import Conflict, FenceLost, Unavailable
 from keyturn.core.secret import Bundle
 from keyturn.core.status import SecretStatus, Status
+from keyturn.system.locks import FileLock
 from keyturn.system.processes import this_process
 from keyturn.testing.replicas import MemoryReplicas
 
@@ -228,6 +229,7 @@ def test_cut_between_switch_and_count_everybody_is_owed(scene: Scene) -> None:
     scene.rolling = scene.made()
     scene.rolling.deliver(Delivery(SECRET, "v2", OTHER, 2))
     assert scene.rolling.delivered(SECRET) == "v2"
+    assert scene.on("v2") == set()
     assert scene.whole() == ["api-1", "api-2", "api-3"]
 
 
@@ -250,11 +252,13 @@ def test_a_second_secret_that_is_new_keeps_what_the_first_one_owes(scene: Scene)
 
 
 def test_a_second_secret_that_changes_moves_all_of_them_again(scene: Scene) -> None:
-    """Who was moved for the first one has read the old version of the second."""
+    """Who was moved for the first one has read the old version of the second, and is on the new one of the first."""
     scene.rolling.deliver(Delivery("cache", "c1", Bundle({"value": "k"}), 1))
     scene.turn()
     scene.rolling.roll(SECRET)
     scene.rolling.deliver(Delivery("cache", "c2", Bundle({"value": "l"}), 3))
+    assert scene.on("v2") == {"api-1"}
+    assert {one.oldest for one in scene.rolling.observe("cache", {}).instances} == {"c1"}
     assert scene.whole() == ["api-1", "api-1", "api-2", "api-3"]
 
 
@@ -289,11 +293,20 @@ def test_those_that_read_again_by_themselves_are_left_alone(scene: Scene) -> Non
     assert scene.replicas.moved == []
 
 
+def test_two_workers_take_no_step_at_once(scene: Scene) -> None:
+    """While somebody else is at it a look takes no step; afterwards it does."""
+    scene.turn()
+    with FileLock(scene.home / "run" / ".bundle.roll.lock"):
+        scene.rolling.roll(SECRET)
+        assert scene.replicas.moved == []
+    assert scene.whole() == ["api-1", "api-2", "api-3"]
+
+
 def test_half_a_note_is_none(scene: Scene) -> None:
     """Whatever stands in the file: what cannot be read owes everybody."""
     scene.turn()
     scene.whole()
-    for half in ("", "{", '{"generation": ', "[]", '{"ids": []}'):
+    for half in ("", "{", '{"generation": ', "[]", '{"ids": {}}', '{"generation": "x", "ids": [], "former": {}}'):
         (scene.home / "run" / ".bundle.owed").write_text(half)
         assert scene.on("v2") == set()
         assert scene.rolling.delivered(SECRET) is None

@@ -4,13 +4,13 @@ What they read is delivered, and what they report is read, by another consumer: 
 and when which of them is restarted or told.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from keyturn.consumers.rolling.owed import Note, Owed
+from keyturn.consumers.rolling.owed import EVERY, Note, Owed
 from keyturn.core.clock import Clock, Moment
 from keyturn.core.consumer import Consumer, Delivery, Grade, Instance, Observation
 from keyturn.core.errors import Refused, Unavailable
@@ -21,7 +21,7 @@ from keyturn.system.locks import FileLock
 from keyturn.system.processes import Identity
 
 Action = Literal["none", "tell", "restart"]
-LOCK_WAIT = 10.0
+LOCK_WAIT = 20.0
 
 
 class Replicas(Protocol):
@@ -77,6 +77,7 @@ class Rolling:
         ready_within: seconds after which one that does not come back is an error.
         expect: how many processes report, where that is declared.
         clock: source of time.
+        group: name of the group that may read what is delivered.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part
@@ -92,6 +93,7 @@ class Rolling:
         ready_within: float,
         expect: int | None,
         clock: Clock,
+        group: str | None = None,
     ) -> None:
         self.kind = kind
         self.name = inner.name
@@ -107,7 +109,7 @@ class Rolling:
         self._ready_within = ready_within
         self._expect = expect
         self._clock = clock
-        self._generations = Generations(bundle_dir)
+        self._generations = Generations(bundle_dir, group=group)
         self._note = Note(bundle_dir)
         self._lock = bundle_dir.parent / f".{bundle_dir.name}.roll.lock"
         self._rests: tuple[frozenset[str], Moment] | None = None
@@ -122,15 +124,20 @@ class Rolling:
         Raises:
             AdapterError: it was not delivered, or nobody could be counted; `delivered` then says so.
         """
-        before, lay = self._generations.present(), self._inner.delivered(delivery.secret)
-        owed = self._note.read(before)
-        self._inner.deliver(delivery)
         if self._action == "none":
+            self._inner.deliver(delivery)
             return
-        carried = Owed("", frozenset()) if before is None else owed
-        former = {**(owed.former if owed else {}), **({delivery.secret: lay} if lay else {})}
-        with FileLock(self._lock, wait=LOCK_WAIT):
-            self._count(carried if lay is None else None, former)
+        self._generations.prepare()
+        with self._alone(LOCK_WAIT):
+            before, lay = self._generations.present(), self._inner.delivered(delivery.secret)
+            owed = Owed("") if before is None else self._note.read(before)
+            self._inner.deliver(delivery)
+            present = self._generations.present() or ""
+            if self._note.read(present) is None:
+                running = frozenset(one.id for one in self._replicas.present())
+                unknown = Owed(present, {EVERY: running})
+                known = owed and owed.after(present, running, delivery.secret, lay, delivery.version)
+                self._note.write(known or unknown)
 
     def delivered(self, secret: str) -> str | None:
         """The version that lies there, once it is known who ran on the former one; None else."""
@@ -168,10 +175,14 @@ class Rolling:
         return Observation(seen, expected, complete=expected is not None and len(present) >= expected)
 
     def _instance(self, one: Replica, secret: str, version: str | None, owed: Owed | None) -> Instance:
-        moved = owed is not None and one.id not in owed.ids
-        uses = version if moved and one.ready else None
-        former = owed.former.get(secret) if owed is not None and not moved else None
-        return Instance(f"{one.name}@{one.since}", uses or former, uses or former, Grade.CLAIMED, one.since)
+        """One that is owed is never on what lies there; which version it had read is known, or not."""
+        uses = None
+        if owed is not None and one.id in owed.owing(secret):
+            former = owed.former.get(secret)
+            uses = former if former != version else None
+        elif owed is not None and one.ready:
+            uses = version
+        return Instance(f"{one.name}@{one.since}", uses, uses, Grade.CLAIMED, one.since)
 
     def _reported(self, secret: str, versions: Mapping[str, Bundle], present: tuple[Replica, ...]) -> Observation:
         """What the processes report; a replica of which none does is a holdout by its own name."""
@@ -193,25 +204,33 @@ class Rolling:
             notes=(*seen.notes, *(f"{one.id} says nothing" for one in mute)),
         )
 
-    def _count(self, carried: Owed | None, former: Mapping[str, str]) -> Owed:
-        """Note who runs now, unless somebody did so since the switch."""
-        present = self._generations.present()
+    @contextmanager
+    def _alone(self, wait: float) -> Iterator[None]:
+        """One after the other, whichever process it is. Raises Unavailable when somebody else is at it for longer."""
+        try:
+            with FileLock(self._lock, wait=wait):
+                yield
+        except Refused as error:
+            raise Unavailable(error.message, error.remedy) from None
+
+    def _known(self) -> Owed:
+        """Who is owed; where nobody knows, all that run now, and that is noted."""
+        present = self._generations.present() or ""
         known = self._note.read(present)
         if known is None:
-            ids = carried.ids if carried is not None else frozenset(one.id for one in self._replicas.present())
-            known = Owed(present or "", ids, former)
+            known = Owed(present, {EVERY: frozenset(one.id for one in self._replicas.present())})
             self._note.write(known)
         return known
 
     def _step(self, secret: str) -> None:
-        owed = self._count(None, {})
+        owed = self._known()
         present = self._replicas.present()
         here = {one.id for one in present}
-        if not owed.ids & here and all(one.ready for one in present):
+        if not owed.all & here and all(one.ready for one in present):
             return
         looked = tuple(self._heard(secret, present, owed))
         expected = self._replicas.expected()
-        turn, one = following(looked, owed.ids, expected)
+        turn, one = following(looked, owed.all, expected)
         if turn is Turn.SHORT:
             raise Unavailable(
                 f"{len(present)} of {expected} replicas of {self.name} are there: none is moved before all are",
@@ -219,7 +238,7 @@ class Rolling:
             )
         if turn is Turn.WAIT and one is not None:
             self._await(one)
-        if turn is Turn.MOVE and one is not None and self._rested(frozenset(here - owed.ids)):
+        if turn is Turn.MOVE and one is not None and self._rested(frozenset(here - owed.all)):
             self._move(one, owed)
 
     def _move(self, one: Replica, owed: Owed) -> None:
@@ -227,7 +246,7 @@ class Rolling:
             self._replicas.restart(one)
         else:
             self._replicas.tell(one)
-            self._note.strike(owed, {one.id})
+            self._note.write(owed.without(one.id))
 
     def _heard(self, secret: str, present: tuple[Replica, ...], owed: Owed) -> list[Replica]:
         """Those that were restarted count as ready once a process in them says that it holds what lies there."""
@@ -242,7 +261,7 @@ class Rolling:
         }
         return [
             one
-            if one.id in owed.ids or one.id in speaking or not one.ready
+            if one.id in owed.all or one.id in speaking or not one.ready
             else replace(one, ready=False, state="it has not reported yet")
             for one in present
         ]

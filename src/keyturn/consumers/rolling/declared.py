@@ -77,4 +77,5 @@ def _rolling(kind: str, options: RollingTable, around: Surroundings, replicas: R
         ready_within=options.ready_within,
         expect=options.expect,
         clock=around.clock,
+        group=options.group,
     )
