@@ -126,7 +126,8 @@ class DockerEngine:
         with (self.directory / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
                 [
-                    self._program,
+                    # in a mount namespace of its own: what it mounts ends with it
+                    *("unshare", "--mount", "--propagation=private", self._program),
                     *map(str, where),
                     f"--pidfile={self.directory / 'pid'}",
                     f"--host=unix://{self.socket}",
