@@ -60,6 +60,13 @@ def ptrace() -> bool:
     )
 
 
+def docker_engine() -> bool:
+    """Whether a Docker of the tests' own can be started: it needs root, and control groups that may be made."""
+    groups = Path("/sys/fs/cgroup")  # version 2 is one hierarchy, version 1 one below for each controller
+    may = any(os.access(place, os.W_OK) for place in (groups, groups / "memory", groups / "systemd"))
+    return command("dockerd") and os.geteuid() == 0 and may
+
+
 PARTS: Mapping[str, Callable[[], bool]] = {
     "postgresql": postgresql,
     "postgresql-17": postgresql_17,
@@ -67,6 +74,9 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "ptrace": ptrace,
     "pgbouncer": lambda: command("pgbouncer"),
     "redis-server": lambda: command("redis-server"),
+    "nginx": lambda: command("nginx"),
+    "docker-engine": docker_engine,
+    "systemd": Path("/usr/lib/systemd/systemd").exists,
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,

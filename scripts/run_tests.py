@@ -21,6 +21,7 @@ SUITES = (
     "e2e",
     "cli",
     "live",
+    "docker",
     "gates",
     "model",
     "contract",
@@ -46,6 +47,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "live/postgres/test_pooler.py": ("pgbouncer",),
     "live/postgres/test_pooler_rotation.py": ("pgbouncer",),
     "cli": ("postgresql",),
+    "docker": ("docker-engine",),
+    "docker/test_proxy.py": ("nginx",),
+    "docker/test_units.py": ("systemd",),
     "postgres-17": ("postgresql-17",),
     "azure-cli": ("azure-cli",),
     "key-vault-emulator": ("azure-keyvault-emulator",),
@@ -58,8 +62,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """What a suite needs of the machine, and what one file of it needs beyond that."""
 
-OPTIONAL = frozenset({"postgres-17", "azure-cli", "key-vault-emulator"})
-"""Named where it is missing, but no failure: the distribution does not have what it needs."""
+OPTIONAL = frozenset({"docker", "postgres-17", "azure-cli", "key-vault-emulator"})
+"""Named where it is missing, but no failure: not every distribution, or place to run in, has what it needs."""
 
 
 def has_tests(folder: Path) -> bool:

@@ -11,16 +11,19 @@ from typing import Any
 
 from keyturn.checks.checkpoints import Home
 from keyturn.checks.consumers import ConsumerLook
+from keyturn.checks.containers import ContainerLook
 from keyturn.checks.journal import Chains
 from keyturn.checks.places import Key, Place, Space
 from keyturn.checks.plain import Plain
 from keyturn.checks.protection import ProtectionLook
+from keyturn.checks.proxies import ProxyLook
 from keyturn.checks.rights import RightsLook
 from keyturn.checks.rotations import Standing
 from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.checks.versions import Holding
+from keyturn.cli.gather_containers import container_looks, proxy_looks
 from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
 from keyturn.cli.outside import home
@@ -69,6 +72,8 @@ class Facts:
     protections: tuple[ProtectionLook, ...] = ()
     home: Home | None = None
     asked: Asked | None = None
+    containers: tuple[ContainerLook, ...] = ()
+    proxies: tuple[ProxyLook, ...] = ()
 
 
 def gather(assembly: Assembly) -> Facts:
@@ -108,6 +113,8 @@ def gather(assembly: Assembly) -> Facts:
         protections=tuple(protections(stocked)),
         home=home(manifest),
         asked=asked(assembly, stocked),
+        containers=tuple(container_looks(assembly)),
+        proxies=tuple(proxy_looks(manifest)),
     )
 
 

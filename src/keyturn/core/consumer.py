@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keyturn.core.rejection import Rejection as Rejection  # noqa: PLC0414 - its home was here
 from keyturn.core.secret import Bundle, SecretValue
@@ -85,3 +85,20 @@ class Consumer(Protocol):
 
     def observe(self, secret: str, versions: Mapping[str, Bundle]) -> Observation:
         """The instances and their versions. `versions` are those whose proof may be shown."""
+
+
+@runtime_checkable
+class Rolls(Protocol):
+    """What a consumer can do beside, whose processes do not take over by themselves what was delivered."""
+
+    def roll(self, secret: str) -> None:
+        """Move at most one replica to what lies there, if one may be moved now; look first, repeatable.
+
+        Raises `AdapterError`: one did not come back, say; then no other one is moved.
+        """
+
+
+def roll(consumer: Consumer, secret: str) -> None:
+    """Take that step with a consumer that knows it. Raises `AdapterError`."""
+    if isinstance(consumer, Rolls):
+        consumer.roll(secret)

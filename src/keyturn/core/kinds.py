@@ -65,10 +65,10 @@ KINDS: tuple[Kind, ...] = (
     Kind("rotators", "command", "command"),
     Kind("consumers", "application", "application", "keyturn.consumers.application.declared:declared"),
     Kind("consumers", "files", "files", "keyturn.consumers.files.declared:declared"),
-    Kind("consumers", "compose", "compose"),
+    Kind("consumers", "compose", "compose", "keyturn.consumers.rolling.declared:compose"),
     Kind("consumers", "swarm", "swarm"),
     Kind("consumers", "kubernetes", "kubernetes"),
-    Kind("consumers", "systemd", "systemd"),
+    Kind("consumers", "systemd", "systemd", "keyturn.consumers.rolling.declared:systemd"),
     Kind("consumers", "job", "job", "keyturn.consumers.job.declared:declared"),
     Kind("consumers", "command", "command_consumer"),
 )

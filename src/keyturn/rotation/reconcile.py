@@ -7,7 +7,7 @@ lie where its consumer reads (a tmpfs after a reboot) is delivered again.
 """
 
 from keyturn.core.agreement import Agreement
-from keyturn.core.consumer import Delivery
+from keyturn.core.consumer import Delivery, roll
 from keyturn.core.errors import Conflict
 from keyturn.core.rotator import SlotLook
 from keyturn.journal.record import Event
@@ -54,7 +54,7 @@ def reconcile(parts: Parts, log: Log, effects: Effects, *, target: bool = True) 
 
 
 def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list[str]:
-    """Deliver `version` to each consumer where it does not lie, and say so, one line each.
+    """Deliver `version` to each consumer where it does not lie, and say so, one line each; move who is still to be.
 
     Raises:
         FenceLost: another worker has delivered since.
@@ -63,12 +63,12 @@ def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list
     lines = []
     for consumer in parts.consumers:
         lay = consumer.delivered(parts.name)
-        if lay == version.version:
-            continue
-        bundle = effects.bundle(version)
-        fence = _announce(log, "consumer", consumer.name)
-        consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle)))
-        lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
+        if lay != version.version:
+            bundle = effects.bundle(version)
+            fence = _announce(log, "consumer", consumer.name)
+            consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle)))
+            lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
+        roll(consumer, parts.name)
     return lines
 
 

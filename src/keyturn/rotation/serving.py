@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keyturn.core.agreement import Agreement
-from keyturn.core.consumer import Consumer, Delivery
+from keyturn.core.consumer import Consumer, Delivery, roll
 from keyturn.core.derived import Derived
 from keyturn.core.errors import AdapterError, FenceLost
 from keyturn.core.secret import Bundle, SecretValue
@@ -98,6 +98,7 @@ def _deliver(journal: Journal, served: Served, version: str) -> list[str]:
 def _deliver_to(consumer: Consumer, journal: Journal, served: Served, version: str) -> list[str]:
     lay = consumer.delivered(served.name)
     if lay == version:
+        roll(consumer, served.name)
         return []
     bundle = served.store.read(served.entry, version)
     views = served.publish(bundle)
@@ -105,4 +106,5 @@ def _deliver_to(consumer: Consumer, journal: Journal, served: Served, version: s
     record = note(journal, served.name, Event(RECONCILED, said))
     fence = Log(journal, served.name).fence(record.seq)
     consumer.deliver(Delivery(served.name, version, bundle, fence, views))
+    roll(consumer, served.name)
     return [f"version {version} was delivered to {consumer.name}" + (f", where {lay} lay" if lay else "")]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from keyturn.core.clock import Clock, Moment, rfc3339
-from keyturn.core.consumer import Consumer, Instance, Observation
+from keyturn.core.consumer import Consumer, Instance, Observation, roll
 from keyturn.core.rotator import Sample, Session
 from keyturn.core.secret import Bundle
 from keyturn.rotation.effects import Effects
@@ -110,10 +110,12 @@ class Settle:
         self.holdouts: tuple[str, ...] = ()
 
     def look(self) -> None:
-        """Observe everybody once, sample the target and where it is due the store once, and write down what changed."""
+        """Let a replica be moved, look at everybody, sample the target, if due the store, and note what changed."""
         self.store_looks.look()
         if not self.under_way():
             return
+        for consumer in self._parts.consumers:
+            roll(consumer, self._parts.name)
         pictures = [self._observe(consumer) for consumer in self._parts.consumers]
         sessions = self._sample()
         if not self._everyone_seen():

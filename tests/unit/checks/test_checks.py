@@ -10,11 +10,13 @@ from keyturn.checks import (
     checkpoints,
     clock,
     consumers,
+    containers,
     declared,
     journal,
     places,
     plain,
     protection,
+    proxies,
     rights,
     rotations,
     slots,
@@ -47,6 +49,8 @@ HELD = versions.Holding("smtp", "v2", "v2")
 RIGHT = Right("write to it", Leave.DENIED, "grant it")
 ROOM = places.Space("/s", "the directory", free=2**30, wanted=2**20)
 KEPT = Protection("t", pinned=True, hardware=True, logged=True, declared=True)
+SERVICE = containers.ContainerLook("api", "/s/compose.yaml: api", restarts=True, replicas=2)
+PROXY = proxies.ProxyLook("api", "/etc/nginx/nginx.conf", 11.0, (("api", 10.0),))
 AGREED = Agreement("database", "v2", "v2", Probe(Answer.ACCEPTED), (IDLE,))
 
 
@@ -130,6 +134,15 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
         "consumer-note",
         consumers.findings(replace(LOOK, observation=Observation((ONE,), 1, complete=True, notes=("a bad file",)))),
     ),
+    ("compose-unreadable", containers.findings(replace(SERVICE, failure=DAMAGED))),
+    ("secret-in-environment", containers.findings(replace(SERVICE, environment=("DATABASE_URL",)))),
+    ("secret-external", containers.findings(replace(SERVICE, external=("jwt-key",)))),
+    ("mount-fixed", containers.findings(replace(SERVICE, fixed=("./secrets/x",)))),
+    ("mount-stale", containers.findings(replace(SERVICE, stale=("/run/secrets of clo-api-1",)))),
+    ("replica-alone", containers.findings(replace(SERVICE, replicas=1))),
+    ("replica-unwatched", containers.findings(replace(SERVICE, watched=False))),
+    ("proxy-impatient", proxies.findings(replace(PROXY, pause=10.0))),
+    ("proxy-unreadable", proxies.findings(replace(PROXY, failure=SHUT))),
     ("no-version", rotations.findings(replace(STANDING, age=None))),
     ("rotation-open", rotations.findings(replace(STANDING, open_step="settle"))),
     ("rotation-held", rotations.findings(replace(STANDING, open_step="settle", held="held by me"))),
@@ -144,11 +157,13 @@ MODULES = (
     checkpoints,
     clock,
     consumers,
+    containers,
     declared,
     journal,
     places,
     plain,
     protection,
+    proxies,
     rights,
     rotations,
     slots,
@@ -196,7 +211,24 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not targets.target_findings(replace(AGREED, stored="v9"))
     assert not versions.findings(replace(HELD, decided=None, stored=None, moving=True, waiting=True))
     assert not consumers.findings(LOOK)
+    assert not containers.findings(SERVICE)
+    assert not containers.findings(replace(SERVICE, restarts=False, replicas=1, watched=False))
+    assert not proxies.findings(PROXY)
     assert not rotations.findings(STANDING)
+
+
+def test_a_fixed_mount_is_a_note_where_replicas_are_started_anew() -> None:
+    """A restart looks the mount up again; without one the change never arrives."""
+    (note,) = containers.findings(replace(SERVICE, fixed=("./x",)))
+    (fault,) = containers.findings(replace(SERVICE, restarts=False, fixed=("./x",)))
+    assert (note.severity, fault.severity) == (Severity.INFO, Severity.CRITICAL)
+
+
+def test_the_pause_that_is_asked_for_is_longer_than_the_time_out() -> None:
+    """What the remedy says leaves no finding."""
+    (found,) = proxies.findings(replace(PROXY, groups=(("api", 30.0),)))
+    assert 'pause = "31s"' in found.remedy
+    assert not proxies.findings(replace(PROXY, pause=31.0, groups=(("api", 30.0),)))
 
 
 def test_while_a_rotation_moves_older_versions_are_in_order() -> None:
@@ -223,6 +255,8 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
         "right-unknown",
         "protection-unseen",
         "consumer-unreadable",
+        "compose-unreadable",
+        "proxy-unreadable",
     }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 

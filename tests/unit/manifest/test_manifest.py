@@ -114,7 +114,7 @@ def test_what_is_not_built_is_named_once_each(guide: Path) -> None:
     listed = load(guide).unavailable()
     assert "kind 'azure-key-vault' (stores.main)" not in listed
     assert "rotating kind 'redis' (secrets.cache)" in listed
-    assert "kind 'systemd' (consumers.nginx)" in listed
+    assert "kind 'systemd' (consumers.nginx)" not in listed
     assert "'calendar' (secrets.database.rotate)" in listed
     assert "'freeze' (secrets.jwt.rotate)" in listed
     assert not [line for line in listed if "secrets.postgres-admin" in line]
@@ -131,7 +131,7 @@ def test_what_is_not_built_is_told_apart_by_secret(guide: Path) -> None:
     )
     assert load(guide).unavailable_for("database") == ("'calendar' (secrets.database.rotate)",)
     assert manifest.unavailable_for("postgres-admin") == ()
-    assert "kind 'systemd' (consumers.nginx)" in manifest.unavailable_for("certificate")
+    assert "rotating kind 'tls' (secrets.certificate)" in manifest.unavailable_for("certificate")
     assert not [line for line in load(guide).unavailable_for("database") if "stores.main" in line]
 
 

@@ -3,7 +3,7 @@
 Its processes use `keyturn.client`, or whatever follows docs/formats/bundle.md and status.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from keyturn.core.layout import BundleLayout, following, version_in
 from keyturn.core.secret import Bundle
 from keyturn.system.files import make_directory
 from keyturn.system.generations import Generations
-from keyturn.system.processes import this_process
+from keyturn.system.processes import Identity, this_process
 
 LAYOUT = BundleLayout()
 
@@ -31,12 +31,13 @@ class Application:
         environment: its environment; part of every proof.
         bundle_dir: where Keyturn puts what the application reads.
         status_dir: where its processes report; None when they do not.
-        expect: how many processes there must be; None when nobody knows.
+        expect: how many processes there must be; None when nobody knows, 0 when somebody else counts them.
         max_stale: seconds after which a process has taken over what was delivered.
         grace: seconds that are waited where nothing can be shown.
         longest_run: seconds the longest run of a process takes.
         proof: the weakest grade that is enough to settle.
         group: name of the group that may read the bundle; None for the owner only.
+        left: says of a process that cannot be seen from here whether whoever runs it shows that it is gone.
         clock: source of time.
     """
 
@@ -56,6 +57,7 @@ class Application:
         longest_run: float = 0.0,
         proof: Literal["holds", "claimed"] = "holds",
         group: str | None = None,
+        left: Callable[[Identity], bool] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.name = name
@@ -67,6 +69,7 @@ class Application:
         self._environment = environment
         self._status_dir = status_dir
         self._expect = expect
+        self._left = left
         self._clock = clock or SystemClock()
         self._empty = Index(service, environment, name, {})
         self._generations = Generations(bundle_dir, group=group)
@@ -117,6 +120,7 @@ class Application:
             challenge=challenge,
             now=self._clock.now().wall,
             here=this_process(),
+            left=self._left,
         )
         observation = judgement.observation(statuses, notes, self._expect)
         judgement.forget_gone(self._status_dir)

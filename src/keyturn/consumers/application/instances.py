@@ -1,6 +1,6 @@
 """Status files: read as what a stranger wrote, judged by proof, heartbeat and process table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +48,7 @@ class Judgement:
     challenge: Challenge
     now: datetime
     here: Identity
+    left: Callable[[Identity], bool] | None = None
     gone: list[str] = field(default_factory=list)
 
     def observation(self, statuses: Iterable[Status], unreadable: tuple[str, ...], expected: int | None) -> Observation:
@@ -78,6 +79,8 @@ class Judgement:
 
     def _gone(self, status: Status) -> bool:
         process = Identity(status.host, status.pid, status.start, status.boot, status.namespace)
+        if self.left is not None and self.left(process):
+            return True
         return shown_gone(process, self.here) is True
 
     def _silent(self, status: Status) -> bool:
@@ -127,5 +130,5 @@ class Judgement:
                 yield f"{instance.id} has not read {self.delivered}"
         for name in self.gone:
             yield f"{name} is gone"
-        if expected is not None and len(living) != expected:
+        if expected and len(living) != expected:
             yield f"{len(living)} instances are there, {expected} are expected"

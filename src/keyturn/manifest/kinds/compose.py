@@ -1,13 +1,19 @@
 """[consumers.NAME] kind = "compose": a service of a Compose file, restarted one replica at a time if it must be."""
 
-from typing import ClassVar, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from keyturn.manifest.consumer import ConsumerTable
-from keyturn.manifest.shapes import AbsolutePath, HttpUrl, Line, PositiveDuration, Several
+from keyturn.manifest.problems import Flaw
+from keyturn.manifest.rolling import RollingTable, absolute
+from keyturn.manifest.shapes import AbsolutePath, HttpUrl, Line, Several
 
 
-class Options(ConsumerTable):
-    """One service; `pause` seconds lie between two replicas (a proxy keeps a peer marked down for a while)."""
+class Options(RollingTable):
+    """One service. `bundle_dir` is on this host; the containers mount the directory *around* it.
+
+    With a `status_dir` its processes report there, and `expect` is how many of them; without one it is how many
+    containers, where the file does not say it.
+    """
 
     kind: Literal["compose"]
     """A service of a Compose file."""
@@ -17,22 +23,20 @@ class Options(ConsumerTable):
     """The service."""
     project: Line | None = None
     """The project, if not that of the file."""
-    bundle_dir: AbsolutePath | None = None
-    """Written by Keyturn."""
-    status_dir: AbsolutePath | None = None
-    """Written by the service."""
+    engine: Several[Line] = ("/usr/bin/docker",)
+    """How the engine is called (argv): `docker` by absolute path, and `--host=…` where it does not listen as usual."""
     urls: Several[HttpUrl] = ()
     """One endpoint per process."""
     action: Literal["none", "signal", "restart"] = "restart"
-    """What follows a delivery, one replica at a time."""
-    signal: Line | None = None
+    """What follows a delivery, one replica at a time: `restart` where they read only at their start."""
+    signal: Line = "HUP"
     """Which signal, for `signal`."""
-    pause: PositiveDuration = 11.0
-    """Between two replicas."""
+    ready: Several[Line] = ()
+    """Command (argv) that exits with 0 when a replica takes requests, beside its health."""
 
-    enumerates: ClassVar[bool] = True
-
-    @property
-    def reports(self) -> bool:
-        """Whether a process says what it runs on, or is started anew and so must."""
-        return self.status_dir is not None or bool(self.urls) or self.action == "restart"
+    def flaws(self) -> Iterator[Flaw]:
+        """Programs that the search path would choose."""
+        yield from super().flaws()
+        yield from absolute("engine", self.engine[0] if self.engine else "")
+        if self.ready:
+            yield from absolute("ready", self.ready[0])

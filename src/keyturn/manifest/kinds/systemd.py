@@ -1,30 +1,26 @@
 """[consumers.NAME] kind = "systemd": units that get credentials or files, reloaded or restarted."""
 
-from typing import ClassVar, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from keyturn.manifest.consumer import ConsumerTable
-from keyturn.manifest.shapes import AbsolutePath, AtLeastOne, Identifier, Line
+from keyturn.manifest.problems import Flaw
+from keyturn.manifest.rolling import RollingTable, absolute
+from keyturn.manifest.shapes import AtLeastOne, Line, Several
 
 
-class Options(ConsumerTable):
-    """One or more units of this machine."""
+class Options(RollingTable):
+    """One or more units of this machine, one after the other."""
 
     kind: Literal["systemd"]
     """Units of this machine."""
     units: AtLeastOne[Line]
-    """Their names."""
+    """Their names; `worker@*.service` is all that are loaded."""
     action: Literal["none", "reload", "restart"] = "restart"
-    """What follows a delivery."""
-    bundle_dir: AbsolutePath | None = None
-    """Written by Keyturn."""
-    status_dir: AbsolutePath | None = None
-    """Written by the processes."""
-    group: Identifier | None = None
-    """Who may read the bundle."""
+    """What follows a delivery. A credential (LoadCredential) is read at the start only."""
+    systemctl: Several[Line] = ("/usr/bin/systemctl",)
+    """How systemd is asked (argv)."""
 
-    enumerates: ClassVar[bool] = True
-
-    @property
-    def reports(self) -> bool:
-        """Whether a process says what it runs on, or is started anew."""
-        return self.status_dir is not None or self.action == "restart"
+    def flaws(self) -> Iterator[Flaw]:
+        """A program that the search path would choose."""
+        yield from super().flaws()
+        yield from absolute("systemctl", self.systemctl[0] if self.systemctl else "")

@@ -1,0 +1,91 @@
+"""A rotation whose consumer has to be moved: the engine moves it, one replica at a time, and waits for the last."""
+
+from pathlib import Path
+
+from keyturn.consumers.application import Application
+from keyturn.consumers.rolling import Homes, Rolling
+from keyturn.core.clock import SystemClock
+from keyturn.core.secret import Bundle
+from keyturn.rotation.intake import Place, take_in
+from keyturn.rotation.parts import Policy
+from keyturn.rotation.serving import Served, serve
+from keyturn.testing.bench import Bench
+from keyturn.testing.replicas import MemoryReplicas
+
+PAUSE = 0.05
+
+
+class Fleet:
+    """A bench whose only consumer is restarted."""
+
+    def __init__(self, home: Path) -> None:
+        self.bench = Bench(home)
+        self.replicas = MemoryReplicas("api-1", "api-2")
+        self.bench.policy = Policy(window=0.05, poll=0.01, pause=0.01, proof={"api": "claimed"})
+        self.bench.consumers = (self.consumer(home),)
+        (self.rolling,) = self.bench.consumers
+
+    def consumer(self, home: Path, ready_within: float = 60.0) -> Rolling:
+        """The consumer, as a process that starts now makes it."""
+        homes = Homes(self.replicas)
+        bundle = home / "run" / "bundle"
+        inner = Application(name="api", service="clo", environment="test", bundle_dir=bundle, left=homes.left)
+        return Rolling(
+            kind="compose",
+            inner=inner,
+            replicas=self.replicas,
+            homes=homes,
+            bundle_dir=bundle,
+            action="restart",
+            pause=PAUSE,
+            ready_within=ready_within,
+            expect=None,
+            clock=SystemClock(),
+        )
+
+
+def test_a_rotation_closes_when_each_replica_was_started_anew(tmp_path: Path) -> None:
+    """The first version moves nobody; the second one moves each of them once, before the old one is retired."""
+    fleet = Fleet(tmp_path)
+    assert fleet.bench.rotate().status == "closed"
+    assert fleet.replicas.moved == []
+    assert fleet.bench.rotate().status == "closed"
+    assert fleet.replicas.moved == ["api-1", "api-2"]
+    assert len(fleet.bench.alive()) == 1
+
+
+def test_a_replica_that_does_not_come_back_holds_it_and_retires_nothing(tmp_path: Path) -> None:
+    """Both credentials live on, the other replica was not touched, and the outcome has the name; mended, it closes."""
+    fleet = Fleet(tmp_path)
+    fleet.bench.rotate()
+    fleet.bench.consumers = (fleet.consumer(tmp_path, ready_within=0.05),)
+    fleet.replicas.slow = True
+    outcome = fleet.bench.rotate()
+    assert outcome.status == "waiting"
+    assert "api-1 was moved and is not ready" in outcome.why
+    assert fleet.replicas.moved == ["api-1"]
+    assert len(fleet.bench.alive()) == 2
+    fleet.replicas.slow = False
+    fleet.replicas.come_back("api-1")
+    assert fleet.bench.engine().advance(20.0).status == "closed"
+    assert fleet.replicas.moved == ["api-1", "api-2"]
+
+
+def test_what_no_rotation_moves_is_moved_by_the_next_passes(tmp_path: Path) -> None:
+    """A version that a person brought: each pass takes one step, until nobody is left on the former one."""
+    fleet = Fleet(tmp_path)
+    bench = fleet.bench
+    served = Served("smtp", "smtp", bench.store, (fleet.rolling,), lambda _: {}, tmp_path / "smtp.lock")
+    place = Place("smtp", bench.store, "smtp")
+    for value, moved in (("one", []), ("two", ["api-1"])):
+        take_in(bench.journal, place, Bundle({"value": value}), "prompt", served.lock)
+        serve(bench.journal, served)
+        assert fleet.replicas.moved == moved
+    written = len(bench.journal.read("smtp"))
+    began = bench.clock.now()
+    while len(fleet.replicas.moved) < 2:
+        serve(bench.journal, served)
+        assert (began.elapsed(bench.clock.now()) or 0.0) < 60.0
+    serve(bench.journal, served)
+    assert fleet.replicas.moved == ["api-1", "api-2"]
+    assert len(bench.journal.read("smtp")) == written
