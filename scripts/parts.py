@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,34 @@ def ptrace() -> bool:
     )
 
 
+_ENGINE = """
+from keyturn.testing.docker_engine import DockerEngine
+with DockerEngine() as engine:
+    engine.run("wait", engine.start("tried", 1, ["true"], mounts={}))
+"""
+_SYSTEMD = """
+import tempfile
+from pathlib import Path
+from keyturn.testing.docker_engine import DockerEngine
+from keyturn.testing.systemd_container import SystemdContainer
+with DockerEngine() as engine, tempfile.TemporaryDirectory() as shared:
+    SystemdContainer(engine, Path(shared))
+"""
+
+
 def docker_engine() -> bool:
-    """Whether a Docker of the tests' own can be started: it needs root, and control groups that may be made."""
-    groups = Path("/sys/fs/cgroup")  # version 2 is one hierarchy, version 1 one below for each controller
-    may = any(os.access(place, os.W_OK) for place in (groups, groups / "memory", groups / "systemd"))
-    return command("dockerd") and os.geteuid() == 0 and may
+    """Whether a Docker of the tests' own runs a container here: the kernel, or who runs us, may forbid it."""
+    return command("dockerd") and os.geteuid() == 0 and _goes(_ENGINE)
+
+
+def systemd() -> bool:
+    """Whether systemd starts in a container here."""
+    there = Path("/usr/lib/systemd/systemd").exists()
+    return there and command("dockerd") and os.geteuid() == 0 and _goes(_SYSTEMD)
+
+
+def _goes(trial: str) -> bool:
+    return subprocess.run([sys.executable, "-c", trial], capture_output=True, check=False).returncode == 0
 
 
 PARTS: Mapping[str, Callable[[], bool]] = {
@@ -76,7 +100,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "redis-server": lambda: command("redis-server"),
     "nginx": lambda: command("nginx"),
     "docker-engine": docker_engine,
-    "systemd": Path("/usr/lib/systemd/systemd").exists,
+    "systemd": systemd,
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,
