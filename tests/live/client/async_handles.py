@@ -139,10 +139,10 @@ async def until(seen: Callable[[], object], seconds: float = 20.0) -> None:
     """Let the loop go on until it is so; fail when it never is."""
     async with asyncio.timeout(seconds):
         while not seen():  # noqa: ASYNC110 - what is waited for happens in a server or in another thread
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
-async def ended(task: "asyncio.Task[Any]") -> None:
+async def ended(task: "asyncio.Future[Any]") -> None:
     """Cancel it, and wait for its end."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

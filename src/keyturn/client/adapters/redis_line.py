@@ -47,6 +47,10 @@ class Given(CredentialProvider):
     get_credentials = credential
     """The name by which redis-py calls it, once per log-in."""
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """The same, in an event loop."""
+        return self.credential()
+
 
 class Line(Generic[C]):
     """All connections of one client, those under way too, each with the version it is made of. Most of a `Holder`.
