@@ -274,10 +274,10 @@ def test_a_version_that_names_another_database_is_rejected(place: Place, secrets
 
 def test_a_client_goes_on_in_the_next_loop(place: Place, secrets: Secrets) -> None:
     """What was open in a loop that is closed is used by nobody, and given to nobody."""
-    client = live_async_redis(secrets, "redis-url")
+    clients = [live_async_redis(secrets, "redis-url")]
 
     async def ping() -> None:
-        await asyncio.gather(*(client.ping() for _ in range(2)))
+        await asyncio.gather(*(clients[0].ping() for _ in range(2)))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # sockets of the first loop, which nobody closed in time
@@ -289,7 +289,7 @@ def test_a_client_goes_on_in_the_next_loop(place: Place, secrets: Secrets) -> No
         asyncio.run(ping())
         asyncio.run(ping())
         assert place.oldest == "v2"
-        del client
+        clients.clear()
         gc.collect()
 
 
