@@ -19,10 +19,12 @@ engines: list[Engine] = []
 class Broker(CredentialProvider):
     """What each new connection to Redis logs in with: the version that reads give at that moment."""
 
-    def get_credentials(self) -> tuple[str, str]:
+    def credential(self) -> tuple[str, str]:
         """User and password."""
         found = parse_url(secrets["redis-url"].reveal())
         return found["username"], found["password"]
+
+    get_credentials = credential  # the name by which redis-py calls it
 
 
 def place() -> str:

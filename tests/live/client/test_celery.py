@@ -7,7 +7,6 @@ import secrets as random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -97,8 +96,7 @@ def deals(tmp_path: Path, postgres: PostgresServer) -> Iterator[Deals]:
 def sign(deals: Deals, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Any]]:
     """Sends a task from this process, which is a client of its own, with no instance to report."""
     own = deals.place.home / "sender.json"
-    own.write_text(json.dumps({**json.loads(deals.place.client_file.read_text()), "status_dir": None}))
-    content = json.loads(own.read_text())
+    content = json.loads(deals.place.client_file.read_text())
     del content["status_dir"]
     own.write_text(json.dumps(content))
     monkeypatch.setenv("KEYTURN_CLIENT", str(own))
@@ -113,31 +111,43 @@ def sign(deals: Deals, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[in
     module.secrets.close()
 
 
-def test_no_task_fails_through_rotations_of_database_and_broker(deals: Deals, sign: Callable[[int], Any]) -> None:
-    """Three rotations of the database and a change of the broker's password under tasks; then connections are cut."""
-    place, results = deals.place, []
-    for slot, other, version in (("b", "a", "v2"), ("a", "b", "v1"), ("b", "a", "v2")):
-        results += [sign(number) for number in range(20)]
-        place.deliver(slot, version)
-        until(lambda version=version: deals.settled("database", version))  # type: ignore[misc]
-        until(partial(unused, place, other))
-        place.database.run(f"ALTER ROLE {place.database.role(other)} NOLOGIN")
-        results += [sign(number) for number in range(20)]
-        assert results[-1].get(30) == place.database.role(slot)
-        place.database.run(f"ALTER ROLE {place.database.role(other)} LOGIN")
+def unused(place: Place, slot: str) -> bool:
+    """Whether the role of that slot has no session."""
+    return place.database.sessions(slot) == 0
+
+
+def rotate(deals: Deals, sign: Callable[[int], Any], slot: str, version: str) -> list[Any]:
+    """Tasks before and after; in between the other role comes out of use, and may not log in any more."""
+    place, left = deals.place, "a" if slot == "b" else "b"
+    results = [sign(number) for number in range(20)]
+    place.deliver(slot, version)
+    until(lambda: deals.settled("database", version))
+    until(lambda: unused(place, left))
+    place.database.run(f"ALTER ROLE {place.database.role(left)} NOLOGIN")
+    results += [sign(number) for number in range(20)]
+    assert results[-1].get(30) == place.database.role(slot)
+    place.database.run(f"ALTER ROLE {place.database.role(left)} LOGIN")
+    return results
+
+
+def change(deals: Deals) -> None:
+    """The broker takes both passwords; the new one is delivered, and then it alone is taken; connections are cut."""
     deals.passwords.append(Bundle({"username": USER, "password": random.token_urlsafe(24)}))
     deals.server.passwords(*(bundle["password"] for bundle in deals.passwords))
     deals.deliver_password()
     until(lambda: deals.settled("redis", "r2"))
     deals.server.passwords(deals.passwords[-1]["password"])
     deals.server.cut()
+
+
+def test_no_task_fails_through_rotations_of_database_and_broker(deals: Deals, sign: Callable[[int], Any]) -> None:
+    """Three rotations of the database and a change of the broker's password under tasks; no log-in is refused."""
+    results = []
+    for slot, version in (("b", "v2"), ("a", "v1"), ("b", "v2")):
+        results += rotate(deals, sign, slot, version)
+    change(deals)
     results += [sign(number) for number in range(20)]
     users = [result.get(30) for result in results]
-    assert set(users) == {place.database.role("a"), place.database.role("b")}
+    assert set(users) == {deals.place.database.role("a"), deals.place.database.role("b")}
     assert len(users) == 140
     assert deals.server.refused() == 0
-
-
-def unused(place: Place, slot: str) -> bool:
-    """Whether the role of that slot has no session."""
-    return place.database.sessions(slot) == 0

@@ -66,19 +66,24 @@ async def work(client: Redis, ending: threading.Event, done: list[int], failed: 
             failed.append(error)
 
 
+def change(place: Place, old: str, new: str, done: list[int]) -> None:
+    """Both passwords, deliver, settle, the new one alone; then nothing of before is open, and work goes on."""
+    place.allow(old, new)
+    before = place.server.sessions()
+    place.deliver(new)
+    wait_until(lambda: place.oldest == new)
+    place.allow(new)
+    wait_until(lambda: not before & place.server.sessions())
+    count = len(done)
+    wait_until(lambda: len(done) > count + 50)
+
+
 def drive(place: Place, done: list[int], ending: threading.Event) -> None:
-    """Four changes: both passwords, deliver, settle, the new one alone; nothing of before is open, and work goes on."""
+    """Four changes, from another thread than that of the loop."""
     try:
         wait_until(lambda: place.oldest == "v1")
-        for old, new in (("v1", "v2"), ("v2", "v3"), ("v3", "v4"), ("v4", "v5")):
-            place.allow(old, new)
-            before = place.server.sessions()
-            place.deliver(new)
-            wait_until(lambda new=new: place.oldest == new)  # type: ignore[misc]
-            place.allow(new)
-            wait_until(lambda before=before: not before & place.server.sessions())  # type: ignore[misc]
-            count = len(done)
-            wait_until(lambda count=count: len(done) > count + 50)  # type: ignore[misc]
+        for number in range(1, 5):
+            change(place, f"v{number}", f"v{number + 1}", done)
     finally:
         ending.set()
 

@@ -47,9 +47,11 @@ class Given(CredentialProvider):
     get_credentials = credential
     """The name by which redis-py calls it, once per log-in."""
 
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+    async def credential_in_a_loop(self) -> tuple[str] | tuple[str, str]:
         """The same, in an event loop."""
         return self.credential()
+
+    get_credentials_async = credential_in_a_loop
 
 
 class Line(Generic[C]):

@@ -22,6 +22,8 @@ from keyturn.client.adapters.sqlalchemy_line import Line, Psycopg, options_of, u
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
 
+__all__ = ["Check", "EngineLine", "live_engine", "url_of"]
+
 Check: TypeAlias = Callable[[Connection], object]
 
 
