@@ -330,6 +330,18 @@ def test_a_pool_whose_loop_is_closed_does_not_hold_its_process_back(place: Place
     wait_until(partial(unused, place, "a"))
 
 
+def test_a_pool_that_was_closed_is_forgotten(secrets: Secrets) -> None:
+    """A process that runs a loop for each job, and a pool in it, keeps none of them."""
+
+    async def job() -> None:
+        async with live_async_pool(secrets, "database-url", min_size=1) as pool, pool.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    for _ in range(3):
+        asyncio.run(job())
+    assert secrets._adoptions["database"]._holders == []
+
+
 @each_kind
 def test_no_value_is_in_what_a_handle_shows_or_logs(
     place: Place, secrets: Secrets, kind: Kind, caplog: pytest.LogCaptureFixture

@@ -76,6 +76,7 @@ class _AsyncPool(AsyncConnectionPool[AsyncConnection[Any]]):
         """Close as every pool does; from then on no version is tried for it."""
         self._line.end()
         await super().close(timeout)
+        self._line.leave()
 
     async def drain_if_open(self) -> None:
         """Replace what is in the pool."""

@@ -66,9 +66,13 @@ class Line(Generic[P]):
     @property
     def gone(self) -> bool:
         """Whether the pool is closed; when nothing of it is open either, it is forgotten."""
+        self.leave()
+        return self._ended
+
+    def leave(self) -> None:
+        """Be forgotten, if the pool is closed and nothing of it is open."""
         if self._ended and self._roll.empty:
             self._leave()
-        return self._ended
 
     def _conninfo(self, view: View) -> str:
         """How a trial logs in."""

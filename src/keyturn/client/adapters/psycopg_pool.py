@@ -84,6 +84,7 @@ class _Pool(ConnectionPool[Connection[Any]]):
         """Close as every pool does; from then on no version is tried for it."""
         self._line.end()
         super().close(timeout)
+        self._line.leave()
 
     def drain_if_open(self) -> None:
         """Replace what is in the pool."""
