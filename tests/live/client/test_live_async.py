@@ -28,11 +28,21 @@ from tests.values import stands_in
 VERSIONS = (("b", "v2"), ("a", "v1"), ("b", "v2"))
 INSERT = "INSERT INTO deals VALUES (1) RETURNING session_user"
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed (transport )?<:ResourceWarning")
+"""asyncpg leaves the socket of a log-in that was refused or cancelled to the collector, where its loop ends right away."""
+
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 each_library = pytest.mark.parametrize(
     "kind", [kind for kind in KINDS if kind.name != "sqlalchemy-asyncpg"], ids=lambda kind: kind.name
 )
 """Where nothing depends on the driver of SQLAlchemy."""
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test left to the collector is collected before the next one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

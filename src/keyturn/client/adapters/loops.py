@@ -18,6 +18,8 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 TRIAL_SECONDS = 30.0
 """How long a trial may take, with the application's own check."""
+LINGER = 0.1
+"""Seconds for which the loop of a trial that failed goes on, so that asyncpg can close what was refused."""
 _log = logging.getLogger("keyturn.client")
 
 
@@ -31,7 +33,11 @@ def aside(trial: Work, seconds: float = TRIAL_SECONDS) -> None:
 
     async def bounded() -> None:
         async with asyncio.timeout(seconds):
-            await trial()
+            try:
+                await trial()
+            except Exception:
+                await asyncio.sleep(LINGER)
+                raise
 
     try:
         asyncio.run(bounded())
