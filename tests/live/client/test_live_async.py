@@ -29,7 +29,7 @@ VERSIONS = (("b", "v2"), ("a", "v1"), ("b", "v2"))
 INSERT = "INSERT INTO deals VALUES (1) RETURNING session_user"
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed (transport )?<:ResourceWarning")
-"""asyncpg leaves the socket of a log-in that was refused or cancelled to the collector, where its loop ends right away."""
+"""asyncpg leaves the socket of a log-in that was refused or cancelled to the collector, if its loop ends right away."""
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 each_library = pytest.mark.parametrize(
