@@ -90,6 +90,11 @@ class RedisServer:
         with self._admin() as admin:
             return {str(one["id"]) for one in admin.client_list() if one["user"] == USER}
 
+    def cut(self) -> None:
+        """Cut all connections of user `app`."""
+        with self._admin() as admin:
+            admin.execute_command("CLIENT", "KILL", "USER", USER)  # type: ignore[no-untyped-call]  # redis-py has no types there
+
     def refused(self) -> int:
         """How many log-ins were refused since the start."""
         with self._admin() as admin:

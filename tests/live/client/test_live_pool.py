@@ -213,6 +213,21 @@ def test_a_closed_pool_does_not_hold_its_process_back(place: Place, secrets: Sec
     until(lambda: oldest(place) == "v2")
 
 
+def test_a_closed_pool_is_forgotten_when_its_last_connection_is(place: Place, secrets: Secrets) -> None:
+    """A process that opens a pool for each job keeps none of them; what is still in use counts until then."""
+    with live_pool(secrets, "database-url", min_size=1) as pool:
+        until(lambda: oldest(place) == "v1")
+        held = pool.getconn()
+    place.deliver("b", "v2")
+    until(lambda: secrets["database-url"].version == "v2")
+    assert secrets._adoptions["database"]._holders
+    pool.putconn(held)
+    place.deliver("a", "v1")
+    until(lambda: not secrets._adoptions["database"]._holders)
+    live_pool(secrets, "database-url", min_size=1).close()
+    assert secrets._adoptions["database"]._holders == []
+
+
 def test_no_value_is_in_a_message_of_the_pool(place: Place, secrets: Secrets, caplog: pytest.LogCaptureFixture) -> None:
     """The pool logs why a connect failed; the connection string is not part of that."""
     caplog.set_level("DEBUG")

@@ -11,28 +11,20 @@ What is known of `psycopg_pool` 3.3 and guides this file (each was measured):
   log-in aside first, with the application's own check.
 """
 
-import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
-from keyturn.client.adapters.refusal import TRY_SECONDS, comes_back, refusal
+from keyturn.client.adapters.psycopg_line import CONNECTS, OUTDATED, Line, fault
+from keyturn.client.adapters.roll import Roll
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
-from keyturn.core.errors import Unavailable
 
 Use: TypeAlias = Callable[[Connection[Any]], object]
 Parameters: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-
-DRAIN_AGAIN, DRAIN_SELDOM = 1.5, 60.0
-"""Seconds from the first drain to the second, and the longest between two later ones."""
-_CONNECTS = 3
 
 
 def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to go through our hands
@@ -66,7 +58,7 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
     Raises:
         NotFound: there is no such name.
     """
-    line = Line(name, check, configure, kwargs, connection_class)
+    line = PoolLine(name, check, configure, kwargs, connection_class)
     pool = _Pool(
         line,
         connection_class=_listed(connection_class, line),
@@ -75,7 +67,7 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
         open=False,
         **options,
     )
-    line.begin(pool, secrets.hold(name, line))
+    line.begin(secrets, pool.drain_if_open, secrets.hold(name, line))
     if open:
         pool.open()
     return pool
@@ -84,7 +76,7 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
 class _Pool(ConnectionPool[Connection[Any]]):
     """A pool that says when it is closed."""
 
-    def __init__(self, line: "Line", **options: Any) -> None:  # noqa: ANN401 - handed on to the pool
+    def __init__(self, line: "PoolLine", **options: Any) -> None:  # noqa: ANN401 - handed on to the pool
         self._line = line
         super().__init__(**options)
 
@@ -92,10 +84,16 @@ class _Pool(ConnectionPool[Connection[Any]]):
         """Close as every pool does; from then on no version is tried for it."""
         self._line.end()
         super().close(timeout)
+        self._line.leave()
+
+    def drain_if_open(self) -> None:
+        """Replace what is in the pool."""
+        if not self.closed:
+            self.drain()
 
 
-class Line:
-    """All connections of one pool, those under way too, each with the version it is made of. A `Holder`."""
+class PoolLine(Line[Connection[Any]]):
+    """All connections of one pool. A `Holder`."""
 
     def __init__(
         self,
@@ -105,35 +103,17 @@ class Line:
         kwargs: Parameters | None,
         connection_class: type[Connection[Any]],
     ) -> None:
-        self._name = name
+        super().__init__(name, Roll(lambda connection: connection.closed))
         self._check = check
         self._configure = configure
         self._kwargs = kwargs or {}
         self._class = connection_class
-        self._lock = threading.Lock()
-        self._view: View | None = None
-        self._pool: ConnectionPool[Connection[Any]] | None = None
-        self._open: WeakKeyDictionary[Connection[Any], View] = WeakKeyDictionary()
-        self._under_way: dict[object, View] = {}
-        self._ended = False
-        self._drain_at = 0.0
-        self._pause = DRAIN_AGAIN
-
-    def begin(self, pool: ConnectionPool[Connection[Any]], view: View) -> None:
-        """Serve this pool, with this version unless another one was switched to already."""
-        with self._lock:
-            self._pool = pool
-            self._view = self._view or view
-
-    def end(self) -> None:
-        """The pool is closed: it takes every version. Connections that are still in use count until they end."""
-        self._ended = True
 
     def connect(self, connect: Callable[..., Connection[Any]]) -> Connection[Any]:
         """A connection of the current version: one that was outdated on the way is made anew."""
-        for _ in range(_CONNECTS):
+        for _ in range(CONNECTS):
             connection = self._connect_once(connect)
-            if self._current(connection):
+            if self._roll.is_current(connection):
                 break
             connection.close()
         return connection
@@ -147,9 +127,9 @@ class Line:
         """
         if self._configure:
             self._configure(connection)
-        if not self._current(connection):
+        if not self._roll.is_current(connection):
             connection.close()
-            raise psycopg.OperationalError("the credential was rotated while this connection was made")
+            raise psycopg.OperationalError(OUTDATED)
 
     def try_new(self, view: View) -> None:
         """Log in afresh, outside of the pool, and use the connection as the application does.
@@ -159,64 +139,20 @@ class Line:
             Denied: the server turned the log-in down; with its SQLSTATE.
             Exception: what `configure` or `check` raised.
         """
-        if self._ended:
+        if self.gone:
             return
         try:
-            connection = self._class.connect(
-                make_conninfo(view[self._name].reveal(), connect_timeout=TRY_SECONDS), **self._parameters()
-            )
+            connection = self._class.connect(self._conninfo(view), **self._parameters())
         except psycopg.OperationalError:
-            raise refusal(view[self._name].reveal(), self._parameters()) from None
+            raise self._refusal(view, self._parameters()) from None
         with connection:
             self._use(connection)
 
-    def switch(self, view: View) -> None:
-        """New connections are of this version; those in the pool are replaced, those in use when they come back."""
-        with self._lock:
-            self._view = view
-            self._pause, self._drain_at = DRAIN_AGAIN, time.monotonic() + DRAIN_AGAIN
-        self._drain()
-
-    def settle(self) -> Collection[str]:
-        """The versions that connections are open with. Drains again when an old one slipped through."""
-        with self._lock:
-            assert self._view is not None
-            current = self._view.version
-            old = {view.version for view in self._old()}
-            again = bool(old) and time.monotonic() >= self._drain_at
-            if again:
-                self._pause = min(2 * self._pause, DRAIN_SELDOM)
-                self._drain_at = time.monotonic() + self._pause
-        if again:
-            self._drain()
-        return {current, *old}
-
-    def _old(self) -> list[View]:
-        """Under the lock: what is open, or under way, and not of the current version."""
-        living = [view for connection, view in self._open.items() if not connection.closed]
-        return [view for view in (*living, *self._under_way.values()) if view is not self._view]
-
     def _connect_once(self, connect: Callable[..., Connection[Any]]) -> Connection[Any]:
-        ticket = object()
-        with self._lock:
-            assert self._view is not None
-            view = self._under_way[ticket] = self._view
-        try:
+        with self._roll.log_in() as view:
             connection = connect(view[self._name].reveal(), **self._parameters())
-            with self._lock:
-                self._open[connection] = view
+            self._roll.enter(connection, view)
             return connection
-        finally:
-            with self._lock:
-                del self._under_way[ticket]
-
-    def _current(self, connection: Connection[Any]) -> bool:
-        with self._lock:
-            return self._open.get(connection) is self._view
-
-    def _drain(self) -> None:
-        if self._pool is not None and not self._pool.closed:
-            self._pool.drain()
 
     def _parameters(self) -> Mapping[str, Any]:
         return self._kwargs() if callable(self._kwargs) else self._kwargs
@@ -228,12 +164,10 @@ class Line:
                     use(connection)
                     connection.rollback()
         except psycopg.OperationalError as error:
-            if comes_back(error.sqlstate):
-                raise Unavailable("the connection was lost while it was tried") from None
-            raise
+            raise fault(error) from None
 
 
-def _listed(connection_class: type[Connection[Any]], line: Line) -> type[Connection[Any]]:
+def _listed(connection_class: type[Connection[Any]], line: PoolLine) -> type[Connection[Any]]:
     """The same class, with a `connect` that goes over the list."""
 
     def connect(cls: Any, /, *_: object, **__: object) -> Connection[Any]:  # noqa: ANN401 - a class made at run time

@@ -22,7 +22,11 @@ def comes_back(state: str | None) -> bool:
 def refusal(conninfo: str, parameters: Mapping[str, Any]) -> Denied | Unavailable:
     """What the server said. libpq keeps no SQLSTATE of a log-in that failed: it is asked once more."""
     options = {name: value for name, value in parameters.items() if name not in _NOT_LIBPQ}
-    state = log_in_state(make_conninfo(conninfo, **options), TRY_SECONDS)
+    return verdict(log_in_state(make_conninfo(conninfo, **options), TRY_SECONDS))
+
+
+def verdict(state: str | None) -> Denied | Unavailable:
+    """What a SQLSTATE of a log-in that failed says; None when there was no answer."""
     if state is None or comes_back(state):
         return Unavailable("the server gave no answer to the log-in")
     return Denied(f"the server turned the log-in down ({state})")
