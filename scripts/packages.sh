@@ -36,6 +36,7 @@ missing() {
   on_path unshare || echo util-linux
   on_path pgbouncer || echo pgbouncer
   on_path redis-server || echo redis-server
+  on_path nginx || echo nginx
   on_path strace || echo strace
   KEYTURN_PYTHON_QUIET=1 "$(dirname "$0")/python.sh" >/dev/null || echo python3-venv
 }
@@ -118,6 +119,7 @@ install_packages() {
   apt install --no-install-recommends --no-upgrade "$@"
   case " $* " in *" pgbouncer "*) not_at_boot pgbouncer.service ;; esac
   case " $* " in *" redis-server "*) not_at_boot redis-server.service ;; esac
+  case " $* " in *" nginx "*) not_at_boot nginx.service ;; esac
 }
 
 # Debian's package would have it started at the next boot.

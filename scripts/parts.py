@@ -67,6 +67,7 @@ PARTS: Mapping[str, Callable[[], bool]] = {
     "ptrace": ptrace,
     "pgbouncer": lambda: command("pgbouncer"),
     "redis-server": lambda: command("redis-server"),
+    "nginx": lambda: command("nginx"),
     "network-namespace": network_namespace,
     "azure-cli": lambda: azure_cli.program() is not None,
     "azure-keyvault-emulator": emulators.present,

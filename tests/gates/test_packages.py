@@ -35,6 +35,7 @@ case " $* " in *" iproute2 "*) cp "$0" "$root/usr/sbin/ip" ;; esac
 case " $* " in *" util-linux "*) cp "$0" "$root/usr/sbin/unshare" ;; esac
 case " $* " in *" pgbouncer "*) cp "$0" "$root/usr/sbin/pgbouncer" ;; esac
 case " $* " in *" redis-server "*) cp "$0" "$root/usr/sbin/redis-server" ;; esac
+case " $* " in *" nginx "*) cp "$0" "$root/usr/sbin/nginx" ;; esac
 case " $* " in *" strace "*) cp "$0" "$root/usr/sbin/strace" ;; esac
 """
 
@@ -146,14 +147,15 @@ def ended() -> Iterator[Callable[[Run, int], int]]:
 def test_missing_packages_are_named_and_nothing_is_changed(machine: Machine) -> None:
     """With --missing the script prints the Debian packages, one per line, and installs none."""
     answer = machine.run("--missing")
-    assert answer.stdout.split() == ["postgresql", "iproute2", "util-linux", "pgbouncer", "redis-server", "strace"]
+    wanted = "postgresql iproute2 util-linux pgbouncer redis-server nginx strace"
+    assert answer.stdout.split() == wanted.split()
     assert machine.log() == ""
 
 
 def test_without_a_terminal_it_goes_on_by_itself(machine: Machine) -> None:
     """Where nobody can be asked, what is missing is installed and a second run finds nothing to do."""
     assert machine.run().returncode == 0
-    wanted = "postgresql iproute2 util-linux pgbouncer redis-server strace"
+    wanted = "postgresql iproute2 util-linux pgbouncer redis-server nginx strace"
     assert f"install --no-install-recommends --no-upgrade {wanted}" in machine.log()
     before = machine.log()
     assert machine.run().returncode == 0
@@ -166,9 +168,10 @@ def test_what_was_installed_does_not_start_at_the_next_boot(machine: Machine) ->
     machine.program("systemctl", '#!/bin/sh\necho "systemctl $*" >>"$KEYTURN_SETUP_ROOT/log"\n')
     machine.run()
     disabled = [
-        f"systemctl --quiet --root={machine.root}/ disable {name}.service" for name in ("pgbouncer", "redis-server")
+        f"systemctl --quiet --root={machine.root}/ disable {name}.service"
+        for name in ("pgbouncer", "redis-server", "nginx")
     ]
-    assert machine.log().splitlines()[-2:] == disabled
+    assert machine.log().splitlines()[-3:] == disabled
 
 
 def test_no_daemon_may_start_while_packages_are_installed(machine: Machine) -> None:
@@ -252,7 +255,7 @@ def test_a_repair_keeps_what_somebody_wrote_in_between(machine: Machine, ended: 
 def test_a_failing_apt_get_is_named_and_leaves_nothing(machine: Machine) -> None:
     """When the installation fails, the script says what is still missing and the policy is gone again."""
     answer = machine.run(BROKEN="1")
-    assert "still missing: postgresql iproute2 util-linux pgbouncer redis-server strace" in answer.stderr
+    assert "still missing: postgresql iproute2 util-linux pgbouncer redis-server nginx strace" in answer.stderr
     assert not machine.policy.exists()
     assert machine.remnants() == []
 
@@ -260,7 +263,10 @@ def test_a_failing_apt_get_is_named_and_leaves_nothing(machine: Machine) -> None
 def test_on_a_terminal_it_asks_and_a_no_is_kept(machine: Machine) -> None:
     """Somebody who answers no gets nothing installed."""
     answer = machine.answer("n\n")
-    assert "Install postgresql iproute2 util-linux pgbouncer redis-server strace with apt-get? [Y/n]" in answer.stderr
+    assert (
+        "Install postgresql iproute2 util-linux pgbouncer redis-server nginx strace with apt-get? [Y/n]"
+        in answer.stderr
+    )
     assert answer.returncode == 0
     assert machine.log() == ""
 
@@ -276,5 +282,5 @@ def test_an_ordinary_user_is_told_and_nothing_is_tried(machine: Machine) -> None
     machine.user(1000)
     answer = machine.run(YES="1")
     assert answer.returncode == 0
-    assert "apt-get install postgresql iproute2 util-linux pgbouncer redis-server strace" in answer.stderr
+    assert "apt-get install postgresql iproute2 util-linux pgbouncer redis-server nginx strace" in answer.stderr
     assert machine.log() == ""
