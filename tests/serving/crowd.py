@@ -5,7 +5,7 @@ import secrets as random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,11 +36,13 @@ class Crowd:
     """
 
     def __init__(
-        self, people: list[tuple[str, SecretValue]], nginx: NginxServer, folder: Path, rate: float, seed: int
+        self, people: Sequence[tuple[str, SecretValue]], nginx: NginxServer, folder: Path, rate: float, seed: int
     ) -> None:
         self._people, self._nginx, self._rate, self._seed = people, nginx, rate, seed
         self._logs = [folder / f"users-{number}.log" for number in range(PROCESSES)]
         self._processes: list[subprocess.Popen[bytes]] = []
+        for log in self._logs:
+            log.unlink(missing_ok=True)  # of users before these
 
     def __enter__(self) -> Self:
         try:

@@ -18,6 +18,8 @@ TOKEN_SECONDS = 4 * 3600
 SCRYPT = {"n": 1024, "r": 8, "p": 1}
 KNOWN = "SELECT salt, digest FROM people WHERE name = %s"
 DEALS = "SELECT count(*) FROM deals WHERE owner = %s"
+REPORT = "SELECT count(*), pg_sleep(1) FROM deals"
+"""As slow as reports are: somebody is always in the middle of one."""
 WRITE = "INSERT INTO deals (owner, title) VALUES (%s, %s)"
 
 router = APIRouter()
@@ -107,6 +109,14 @@ def write(deal: Deal, given: Given, name: Annotated[str, Depends(user)]) -> dict
         connection.execute(WRITE, (name, deal.title))
         row = connection.execute(DEALS, (name,)).fetchone()
     return {"deals": row[0] if row else 0}
+
+
+@router.get("/report")
+def report(given: Given, name: Annotated[str, Depends(user)]) -> dict[str, Any]:
+    """All deals, for those who have time."""
+    with given.database() as connection:
+        row = connection.execute(REPORT).fetchone()
+    return {"name": name, "deals": row[0] if row else 0}
 
 
 @router.get("/health")

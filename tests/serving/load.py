@@ -1,7 +1,8 @@
 """`python -m tests.serving.load --port N --ca FILE --log FILE --rate R --seed N < users.json`: users at work, until SIGTERM.
 
 Each user has one keep-alive TLS connection, logs in, and then looks (GET /me), writes (POST /deals) and now and
-then logs in anew. Its token and its session are good for the whole run, so each 401 is a user who was logged out.
+then logs in anew. The first one asks for one slow report after the other, so that there is always a statement under
+way; reports are in no latency. Its token and its session are good for the whole run, so each 401 is a user who was logged out.
 Nothing is tried twice, with one exception that Chromium makes as well: on a connection that was used before and on
 which nothing came back, the request is sent once more on a fresh one. nginx closes idle connections at each reload
 (trac.nginx.org 1022). Such requests are counted as `resent`.
@@ -34,6 +35,7 @@ LOG_EVERY = 0.25
 SECONDS = 20.0
 LOG_INS, WRITES = 0.08, 0.33
 """Of a hundred requests, 8 log in and 25 write; the others look."""
+REPORT = "/report"
 NOTHING_CAME = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 
 
@@ -53,11 +55,12 @@ class Counts:
         with self._lock:
             self._totals[what] += count
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, path: str) -> None:
         """A request came to its end, this or that way."""
         with self._lock:
             self._totals["requests"] += 1
-            self._ms.append(round(seconds * 1000, 1))
+            if path != REPORT:
+                self._ms.append(round(seconds * 1000, 1))
 
     def event(self, kind: str, what: str, how: str, upstream: str = "") -> None:
         """Something did not end as it should."""
@@ -88,12 +91,15 @@ class User:
         self._headers: dict[str, str] = {}
 
     def work(self, ending: threading.Event, every: float, seed: str) -> None:
-        """Act at that pace until the end."""
+        """Act at that pace until the end; without a pace, ask for reports."""
         draw = random.Random(seed)  # noqa: S311 - which request comes next is no secret
         due = time.monotonic() + draw.random() * every
         while not ending.wait(max(0.0, due - time.monotonic())):
             due = max(due + every, time.monotonic() - every)
-            self.act(draw.random())
+            if every or not self._headers:
+                self.act(draw.random())
+            else:
+                self._ask("GET", REPORT, 200)
         self._connection.close()
 
     def act(self, drawn: float) -> None:
@@ -141,7 +147,7 @@ class User:
             self._counts.event("failed", f"{method} {path}", type(error).__name__)
             return None
         finally:
-            self._counts.took(time.monotonic() - started)
+            self._counts.took(time.monotonic() - started, path)
         if status == expected:
             return answer
         if status == http.HTTPStatus.UNAUTHORIZED:
@@ -199,9 +205,10 @@ def main() -> int:
     passwords: dict[str, str] = json.loads(sys.stdin.readline())
     counts, place = Counts(), (given.port, ssl.create_default_context(cafile=given.ca))
     users = [User(name, SecretValue(password), counts, place) for name, password in passwords.items()]
-    every = len(users) / given.rate
+    paces = [0.0, *[(len(users) - 1) / given.rate] * (len(users) - 1)]
     threads = [
-        threading.Thread(target=user.work, args=(ending, every, f"{given.seed} {user.name}")) for user in users
+        threading.Thread(target=user.work, args=(ending, every, f"{given.seed} {user.name}"))
+        for user, every in zip(users, paces, strict=True)
     ]
     for thread in threads:
         thread.start()

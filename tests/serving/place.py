@@ -43,7 +43,7 @@ owner = "platform@example.com"
 purpose = "the API reads and writes deals"
 rotate = {{ every = "30d", overlap = "0s", deadline = "{deadline}" }}
 target = {{ hosts = ["{host}:{port}"], dbname = "clo", owner_role = "clo_owner", roles = ["clo_a", "clo_b"], \
-admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "2s" }}
+admin = "postgres-admin", sslmode = "verify-full", sslrootcert = "{ca}", connect_timeout = "1s" }}
 publish.database-url = {{ template = "postgresql://{{username}}:{{password}}@{{host}}:{{port}}/{{dbname}}\
 ?sslmode=verify-full&sslrootcert={ca}", env = "DATABASE_URL" }}
 consumers = ["clo-api"]
@@ -69,7 +69,7 @@ kind = "application"
 bundle_dir = "{run}/bundle"
 status_dir = "{run}/status"
 expect = {processes}
-max_stale = "1s"
+max_stale = "500ms"
 """
 
 
@@ -204,6 +204,6 @@ class Place:
             "schema": "keyturn/client/1",
             "source": {"kind": "bundle-dir", "path": str(run / "bundle")},
             "status_dir": str(run / "status"),
-            "max_stale": "1s",
+            "max_stale": "500ms",
             "secrets": [SECRET, "redis", "jwt"],
         }

@@ -3,18 +3,15 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from keyturn.core.rotator import Answer
-from keyturn.core.secret import Bundle
+from keyturn.core.secret import Bundle, SecretValue
 from keyturn.rotation.report import HOLDS, Report
 from keyturn.testing.nginx_server import NginxServer
-from keyturn.testing.postgres_server import PostgresServer
-from keyturn.testing.redis_server import RedisServer
-from tests.serving.crowd import Crowd, users
+from tests.serving.crowd import Crowd
 from tests.serving.fleet import HOST, Fleet, free_ports
 from tests.serving.place import PROCESSES, SECRET, Place
 from tests.serving.tally import Kill, Phase, Tally, tally
@@ -34,7 +31,6 @@ class Settings:
     requests: int
     rotations: int
     seed: int
-    users: int = 40
     rate: float = 200.0
     disturbed: bool = True
 
@@ -212,13 +208,19 @@ def of_rotation(report: Report) -> Iterator[str]:
         yield "no consumer was looked at"
 
 
-def prove(settings: Settings, folder: Path, tell: Callable[[str], None]) -> Result:
-    """Make everything, run, and take it away."""
-    people = users(settings.users)
+def prove(
+    settings: Settings, place: Place, people: Sequence[tuple[str, SecretValue]], tell: Callable[[str], None]
+) -> Result:
+    """Start the service and its users, run, and end them.
+
+    Args:
+        settings: how much.
+        place: prepared for these people.
+        people: the users.
+        tell: gets a line for each rotation.
+    """
     with ExitStack() as stack:
-        place = Place(folder, stack.enter_context(PostgresServer()), stack.enter_context(RedisServer()))
-        place.prepare(people)
         fleet = stack.enter_context(Fleet(place, "service", free_ports()))
         nginx = stack.enter_context(NginxServer(fleet.ports))
-        crowd = stack.enter_context(Crowd(people, nginx, folder, settings.rate, settings.seed))
+        crowd = stack.enter_context(Crowd(people, nginx, place.folder, settings.rate, settings.seed))
         return Proof(settings, place, fleet, nginx, crowd, tell).run()
