@@ -1,13 +1,13 @@
-"""`python -m tests.serving.load --port N --ca FILE --log FILE --rate R --seed N < users.json`: users at work, until SIGTERM.
+"""`python -m tests.serving.load --port N --ca FILE --log FILE --rate R --seed N < users.json`: users at work.
 
 Each user has one keep-alive TLS connection, logs in, and then looks (GET /me), writes (POST /deals) and now and
 then logs in anew. The first one asks for one slow report after the other, so that there is always a statement under
-way; reports are in no latency. Its token and its session are good for the whole run, so each 401 is a user who was logged out.
+way; reports are in no latency. Tokens and sessions are good for the whole run: each 401 is a user who was logged out.
 Nothing is tried twice, with one exception that Chromium makes as well: on a connection that was used before and on
 which nothing came back, the request is sent once more on a fresh one. nginx closes idle connections at each reload
 (trac.nginx.org 1022). Such requests are counted as `resent`.
 
-A JSON line every 0.25 s; `requests`, `resent` and `users` since the start, the rest since the line before:
+Ends at SIGTERM. A JSON line every 0.25 s: `requests`, `resent` and `users` since the start, the rest since the last:
 
     {"at": 12.5, "requests": 190, "resent": 0, "users": 20, "ms": [4.1, 3.8], "events": []}
 

@@ -158,7 +158,7 @@ class Place:
 
     def generation(self) -> str:
         """Which delivery lies in the bundle directory."""
-        return os.readlink(self.folder / "run" / "bundle")
+        return str((self.folder / "run" / "bundle").readlink())
 
     def deals(self) -> dict[str, int]:
         """How many deals each user has in the database."""
@@ -178,7 +178,9 @@ class Place:
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         for path in (self.folder / ".env", *(self.folder / "secrets" / name for name in ("private", "public"))):
             path.touch(mode=0o600)
-        (self.folder / "secrets" / "private").rename(self.folder / "secrets" / "jwt_private_key.pem").write_bytes(private)
+        (self.folder / "secrets" / "private").rename(self.folder / "secrets" / "jwt_private_key.pem").write_bytes(
+            private
+        )
         (self.folder / "secrets" / "public").rename(self.folder / "secrets" / "jwt_public_key.pem").write_bytes(public)
         (self.folder / ".env").write_text(
             f"POSTGRES_ADMIN_USERNAME={admin['username'].reveal()}\n"

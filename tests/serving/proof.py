@@ -16,8 +16,8 @@ from tests.serving.fleet import HOST, Fleet, free_ports
 from tests.serving.place import PROCESSES, SECRET, Place
 from tests.serving.tally import Kill, Phase, Tally, tally
 
-RELOAD_SECONDS = 3.0
-"""So long after a reload nginx's old workers may still close connections."""
+RELOAD_SECONDS = 5.0
+"""By then each user has found out that nginx closed its connection."""
 ROTATING, KILLED, RELOADED = "rotating", "process killed", "nginx reloaded"
 
 
@@ -25,7 +25,7 @@ ROTATING, KILLED, RELOADED = "rotating", "process killed", "nginx reloaded"
 class Settings:
     """How much of it.
 
-    `disturbed` puts one kill -9 and one reload of nginx into the run, each into a rotation of its own.
+    `disturbed` puts one kill -9 and one reload of nginx into the run, each into a rotation of its own: of two at least.
     """
 
     requests: int
@@ -60,6 +60,24 @@ class Result:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Up:
+    """All that runs: the installation, the processes of the service, the proxy before them, the users at work."""
+
+    place: Place
+    fleet: Fleet
+    nginx: NginxServer
+    crowd: Crowd
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that disturbs a rotation."""
+
+    words: str
+    strike: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Seen:
     """What happened when."""
@@ -76,24 +94,13 @@ class Proof:
 
     Args:
         settings: how much.
-        place: the installation.
-        fleet: the processes of the service.
-        nginx: the proxy in front of them.
-        crowd: the users, at work.
+        up: the service.
         tell: gets a line for each rotation.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the run, one by one
-        self,
-        settings: Settings,
-        place: Place,
-        fleet: Fleet,
-        nginx: NginxServer,
-        crowd: Crowd,
-        tell: Callable[[str], None],
-    ) -> None:
-        self._settings, self._place, self._fleet, self._nginx, self._crowd = settings, place, fleet, nginx, crowd
-        self._tell = tell
+    def __init__(self, settings: Settings, up: Up, tell: Callable[[str], None]) -> None:
+        self._settings, self._tell = settings, tell
+        self._place, self._fleet, self._nginx, self._crowd = up.place, up.fleet, up.nginx, up.crowd
         self._draw = random.Random(settings.seed)  # noqa: S311 - when something happens is no secret
         self._seen = Seen()
 
@@ -106,25 +113,29 @@ class Proof:
             self._rotate(number + 1, faults.get(number))
             if seen.violations:
                 break
-        self._wait_for(wanted.requests)
+        else:
+            self._wait_for(wanted.requests)
         self._crowd.stop()
         seconds = time.monotonic() - started
         said = tally(self._crowd.logs(), seen.phases, seen.kills)
         seen.violations += [*self._of_rotations(), *self._of_credentials(), *self._of_users(said)]
         return Result(len(seen.durations), said, seconds, max(seen.durations, default=0.0), seen.violations)
 
-    def _faults(self) -> Mapping[int, Callable[[], None]]:
+    def _faults(self) -> Mapping[int, Fault]:
         """What disturbs which rotation."""
         if not self._settings.disturbed:
             return {}
         killed, reloaded = self._draw.sample(range(self._settings.rotations), 2)
-        return {killed: self._kill, reloaded: self._reload}
+        return {
+            killed: Fault("one process killed and started again", self._kill),
+            reloaded: Fault("nginx reloaded", self._reload),
+        }
 
     def _wait_for(self, requests: int) -> None:
         seconds = 60 + 20 * requests / self._settings.rate
         self._crowd.until(lambda: self._crowd.requests >= requests, f"{requests} requests", seconds)
 
-    def _rotate(self, number: int, fault: Callable[[], None] | None) -> None:
+    def _rotate(self, number: int, fault: Fault | None) -> None:
         """One rotation by the command; a fault strikes when the new version was delivered."""
         self._seen.old.append(self._place.current())
         generation, began = self._place.generation(), time.monotonic()
@@ -140,18 +151,18 @@ class Proof:
             striking.join()
         ended = time.monotonic()
         self._seen.phases.append(Phase(ROTATING, began, ended))  # behind the faults: the first that fits counts
-        words = f", {fault.__doc__}" if fault else ""
+        words = f", {fault.words}" if fault else ""
         self._tell(f"rotation {number}: {ended - began:.1f} s, {self._crowd.requests} requests so far{words}")
 
-    def _strike(self, fault: Callable[[], None], generation: str) -> None:
+    def _strike(self, fault: Fault, generation: str) -> None:
         try:
             self._crowd.until(lambda: self._place.generation() != generation, "the new version is delivered")
-            fault()
+            fault.strike()
         except RuntimeError as error:
             self._seen.violations.append(str(error))
 
     def _kill(self) -> None:
-        """one process killed and started again."""
+        """Kill -9 one process, and start it again."""
         port, at = self._draw.choice(self._fleet.ports), time.monotonic()
         self._seen.kills.append(Kill(at, f"{HOST}:{port}"))
         self._fleet.kill(port)
@@ -160,7 +171,7 @@ class Proof:
         self._seen.phases.append(Phase(KILLED, at, time.monotonic()))
 
     def _reload(self) -> None:
-        """nginx reloaded."""
+        """Have nginx begin anew."""
         at = time.monotonic()
         self._seen.phases.append(Phase(RELOADED, at, at + RELOAD_SECONDS))
         self._nginx.reload()
@@ -223,4 +234,4 @@ def prove(
         fleet = stack.enter_context(Fleet(place, "service", free_ports()))
         nginx = stack.enter_context(NginxServer(fleet.ports))
         crowd = stack.enter_context(Crowd(people, nginx, place.folder, settings.rate, settings.seed))
-        return Proof(settings, place, fleet, nginx, crowd, tell).run()
+        return Proof(settings, Up(place, fleet, nginx, crowd), tell).run()

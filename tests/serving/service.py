@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 from fastapi import FastAPI
+from psycopg import Connection
 
 from keyturn.client import Secrets
 from keyturn.client.adapters.psycopg_pool import live_pool
@@ -16,7 +17,6 @@ from keyturn.client.adapters.redis_client import live_redis
 from tests.serving.desk import Desk, router
 
 ALGORITHM = "ES256"
-POOL = {"min_size": 2, "max_size": 8}
 
 
 class Tokens:
@@ -34,11 +34,16 @@ class Tokens:
         return dict(jwt.decode(token, self._public.reveal(), algorithms=[ALGORITHM]))
 
 
+def looks_at_deals(new: Connection[Any]) -> None:
+    """What a new version has to be able to do, before the pool goes over to it."""
+    new.execute("SELECT 1 FROM deals LIMIT 1")
+
+
 @asynccontextmanager
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     """Open what lives on secrets, and close it before them."""
     with Secrets.open() as secrets:
-        pool = live_pool(secrets, "database-url", check=lambda new: new.execute("SELECT 1 FROM deals LIMIT 1"), **POOL)
+        pool = live_pool(secrets, "database-url", min_size=2, max_size=8, check=looks_at_deals)
         sessions = live_redis(secrets, "redis-url", check=lambda new: new.ping(), decode_responses=True)
         with pool, sessions:
             application.state.desk = Desk(pool.connection, sessions, Tokens(secrets))

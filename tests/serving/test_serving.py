@@ -1,7 +1,6 @@
 """The short form of `make serving`, and the same users on a service that reads its connection string once."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from psycopg import sql

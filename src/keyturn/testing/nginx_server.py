@@ -65,8 +65,8 @@ def program() -> str:
 class NginxServer:
     """A proxy that lives as long as the `with` block; nothing of it is left behind.
 
-    Everything that a configuration may leave to nginx is left to it: `max_fails`, `fail_timeout`, `proxy_next_upstream`,
-    keep-alive. `ca_file` verifies it.
+    What a configuration may leave to nginx is left to it: `max_fails`, `fail_timeout`, `proxy_next_upstream` and all
+    time-outs. `ca_file` verifies it.
 
     Args:
         ports: the servers behind it, on loopback.
