@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from psycopg import sql
+from redis import Redis
 
 from keyturn.core.rotator import Answer
 from keyturn.core.secret import Bundle, SecretValue
@@ -164,6 +165,17 @@ class Place:
         """How many deals each user has in the database."""
         rows = self.postgres.execute("SELECT owner, count(*) FROM deals GROUP BY owner", dbname="clo")
         return {str(owner): int(count) for owner, count in rows}
+
+    def forget_sessions(self) -> None:
+        """What the guide's emergency script does to Redis."""
+        assembly = self._assembly()
+        try:
+            bundle = assembly.bundle("redis")
+        finally:
+            assembly.close()
+        user, password = bundle["username"], bundle["password"]
+        with Redis(self.redis.host, self.redis.port, username=user.reveal(), password=password.reveal()) as session:
+            session.flushdb()
 
     def _assembly(self) -> Assembly:
         return Assembly(load(self.manifest))

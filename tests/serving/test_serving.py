@@ -37,11 +37,11 @@ def test_two_rotations_one_kill_and_one_reload_fail_no_request(made: tuple[Place
 
 
 def test_a_service_that_reads_its_url_once_fails_when_the_old_credential_ends(made: tuple[Place, People]) -> None:
-    """Keyturn holds and no request fails; somebody ends the old credential on a timer, and the users' logs say so."""
+    """Keyturn holds and no request fails; lost sessions, lost rows and an old credential that is ended are all seen."""
     place, people = made
     old = place.current()
     with (
-        Fleet(place, "from_environment", free_ports(2), from_environment=True) as fleet,
+        Fleet(place, "from_environment", free_ports(1), from_environment=True) as fleet,
         NginxServer(fleet.ports) as nginx,
         Crowd(people, nginx, place.folder, rate=60.0, seed=1) as crowd,
     ):
@@ -49,6 +49,11 @@ def test_a_service_that_reads_its_url_once_fails_when_the_old_credential_ends(ma
         so_far = crowd.requests
         crowd.until(lambda: crowd.requests >= so_far + 100, "some requests while both are accepted")
         assert dict(tally(crowd.logs()).how) == {}
+        place.forget_sessions()
+        crowd.until(lambda: tally(crowd.logs()).logged_out > 0, "a user is logged out")
+        place.postgres.execute("DELETE FROM deals", dbname="clo")
+        crowd.until(lambda: tally(crowd.logs()).wrong > 0, "an answer does not know of a write")
+        assert tally(crowd.logs()).failed == 0
         role = sql.Identifier(old["username"].reveal())
         place.postgres.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(role))
         crowd.until(lambda: tally(crowd.logs()).failed > 0, "a request fails")
