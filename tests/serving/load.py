@@ -112,8 +112,7 @@ class User:
             self._look()
 
     def _log_in(self) -> None:
-        form = {"name": self.name, "password": self._password.reveal()}
-        answer = self._ask("POST", "/login", 200, form)
+        answer = self._ask("POST", "/login", 200, form(self.name, self._password.reveal()))
         if answer is None:
             return
         if not self._headers:
@@ -189,6 +188,11 @@ class User:
         if cookie := response.headers.get("Set-Cookie"):
             answer["session"] = cookie.partition(";")[0].partition("=")[2]
         return response.status, answer, upstream
+
+
+def form(name: str, password: str) -> dict[str, str]:
+    """What is sent to log in."""
+    return {"name": name, "password": password}
 
 
 def main() -> int:

@@ -188,17 +188,11 @@ class Place:
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        for path in (self.folder / ".env", *(self.folder / "secrets" / name for name in ("private", "public"))):
-            path.touch(mode=0o600)
-        (self.folder / "secrets" / "private").rename(self.folder / "secrets" / "jwt_private_key.pem").write_bytes(
-            private
-        )
-        (self.folder / "secrets" / "public").rename(self.folder / "secrets" / "jwt_public_key.pem").write_bytes(public)
-        (self.folder / ".env").write_text(
-            f"POSTGRES_ADMIN_USERNAME={admin['username'].reveal()}\n"
-            f"POSTGRES_ADMIN_PASSWORD={admin['password'].reveal()}\n"
-            f"REDIS_URL=redis://{USER}:{password.reveal()}@{self.redis.host}:{self.redis.port}/0\n"
-        )
+        user, word = admin["username"], admin["password"]
+        text = before(user.reveal(), word.reveal(), password.reveal(), self.redis.port)
+        write(self.folder / "secrets" / "jwt_private_key.pem", private)
+        write(self.folder / "secrets" / "jwt_public_key.pem", public)
+        write(self.folder / ".env", text)
 
     def _furnish(self, users: Iterable[tuple[str, SecretValue]]) -> None:
         """The service's tables, as their owner makes them, and its users."""
@@ -221,3 +215,19 @@ class Place:
             "max_stale": "500ms",
             "secrets": [SECRET, "redis", "jwt"],
         }
+
+
+def before(admin: str, password: str, of_redis: str, port: int) -> bytes:
+    """The `.env` file of the team."""
+    lines = (
+        f"POSTGRES_ADMIN_USERNAME={admin}",
+        f"POSTGRES_ADMIN_PASSWORD={password}",
+        f"REDIS_URL=redis://{USER}:{of_redis}@{RedisServer.host}:{port}/0",
+    )
+    return "\n".join((*lines, "")).encode()
+
+
+def write(path: Path, content: bytes) -> None:
+    """A file that only its owner reads."""
+    path.touch(mode=0o600)
+    path.write_bytes(content)
