@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "database"
 PROCESSES = 4
 ROLES = ("clo_a", "clo_b")
-SECONDS = 120.0
+SECONDS = 180.0
 
 MANIFEST = """
 [secrets.postgres-admin]

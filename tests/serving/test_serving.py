@@ -22,7 +22,7 @@ People = list[tuple[str, SecretValue]]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, People]]:
     """The installation, with nothing of the service running."""
-    with stage(tmp_path_factory.mktemp("serving"), USERS, deadline="30s") as (place, people):
+    with stage(tmp_path_factory.mktemp("serving"), USERS, deadline="60s") as (place, people):
         yield place, people
 
 
