@@ -1,10 +1,13 @@
 # Every command below ends in one line that a script can read. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check crash mutants bench fuzz dist lock clean
+.PHONY: help setup demo test check crash serving mutants bench fuzz dist lock clean
 
 PYTHON := .venv/bin/python
 KILLS ?= 10000
 MINUTES ?= 5
+REQUESTS ?= 50000
+ROTATIONS ?= 20
+SEED ?= 1
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -24,6 +27,10 @@ check: setup ## every gate: style, types, imports, sizes, words, coverage
 crash: setup ## a rotation under every fault, KILLS=10000 of them at least; goes on where it was cut off, FRESH=1: anew
 	@$(PYTHON) -m tests.crash.run --kills $(KILLS) --state .cache/crash $(if $(FRESH),--fresh) --results tests/crash/results.json
 	@$(PYTHON) -m tests.crash.outcome
+
+serving: setup ## a FastAPI service behind nginx, rotated under its users: REQUESTS=50000, ROTATIONS=20, SEED=1
+	@$(PYTHON) -m tests.serving.run --requests $(REQUESTS) --rotations $(ROTATIONS) --seed $(SEED) --results tests/serving/results.json
+	@$(PYTHON) -m tests.serving.outcome
 
 mutants: setup ## seeded bugs, each of which one named test must find
 	@$(PYTHON) -m scripts.mutants

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = (
     "crash",
     "e2e",
+    "serving",
     "cli",
     "live",
     "docker",
@@ -54,6 +55,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "azure-cli": ("azure-cli",),
     "key-vault-emulator": ("azure-keyvault-emulator",),
     "crash": ("postgresql",),
+    "serving": ("postgresql", "redis-server", "nginx"),
     "e2e": ("postgresql",),
     "crash/test_syscalls.py": ("ptrace",),
     "e2e/test_canary.py": ("pgbouncer",),
