@@ -55,6 +55,12 @@ class Peer:
     fresh_at: float = 0.0
     _frames: Frames = field(default_factory=lambda: Frames(FROM_CLIENT, MAX_FROM_CLIENT))
     _out: memoryview = field(default_factory=lambda: memoryview(b""))
+    _deaf: bool = False
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it takes nothing any more; what it said before is still read."""
+        return self._deaf
 
     @property
     def sending(self) -> bool:
@@ -91,24 +97,18 @@ class Peer:
             raise Gone(str(error)) from None
 
     def put(self, frame: bytes, now: float) -> None:
-        """Begin to send one message; only when none is being sent. Raises Gone as `push`."""
+        """Begin to send one message; only when none is being sent."""
         self._out = memoryview(frame)
         self.sent_at = now
         self.push(now)
 
     def push(self, now: float) -> None:
-        """Send as much as there is room for.
-
-        Raises:
-            Gone: it ended.
-        """
+        """Send as much as there is room for. One that has ended may have left its last word, which is read first."""
         try:
             while self._out:
                 self._out = self._out[self.connected.send(self._out) :]
                 self.sent_at = now
         except (BlockingIOError, InterruptedError):
             return
-        except OSError as error:
-            raise Gone(
-                "" if isinstance(error, BrokenPipeError | ConnectionResetError) else type(error).__name__
-            ) from None
+        except OSError:
+            self._out, self._deaf = memoryview(b""), True

@@ -42,17 +42,27 @@ class Server:
         listener: a non-blocking socket that listens.
         doors: the consumers, by name.
         say: hears what happens.
+        news: of directories, from the kernel.
+        per_user: connections that one user may have.
         now: the clock.
     """
 
-    def __init__(
-        self, listener: socket.socket, doors: Mapping[str, Door], say: Say, now: Callable[[], float] = boottime
+    def __init__(  # noqa: PLR0913 - what it works with, each by name
+        self,
+        listener: socket.socket,
+        doors: Mapping[str, Door],
+        say: Say,
+        *,
+        news: News | None = None,
+        per_user: int = MAX_PER_USER,
+        now: Callable[[], float] = boottime,
     ) -> None:
         self._listener = listener
         self._say = say
         self._now = now
         self._selector = selectors.DefaultSelector()
-        self._news = News()
+        self._news = news or News()
+        self._per_user = per_user
         self._peers: set[Peer] = set()
         self._strangers: set[int] = set()
         self._unreported: set[str] = set()
@@ -122,7 +132,7 @@ class Server:
         for peer in tuple(self._peers):
             self._drop(peer)
         self._selector.close()
-        self._news.__exit__()
+        self._news.close()
 
     def _pause(self) -> float:
         """Seconds until the next turn has something to do by itself."""
@@ -165,7 +175,7 @@ class Server:
                 self._say(Happened(STRANGER, "", f"user {peer.who.uid} (process {peer.who.pid}) is no consumer"))
             return
         users = Counter(one.who.uid for one in self._peers)
-        if len(self._peers) >= MAX_PEERS or users[peer.who.uid] >= MAX_PER_USER:
+        if len(self._peers) >= MAX_PEERS or users[peer.who.uid] >= self._per_user:
             connected.close()
             self._say(Happened(FULL, "", f"user {peer.who.uid} has {users[peer.who.uid]} connections: no more"))
             return
@@ -231,14 +241,10 @@ class Server:
             return
         if peer.consumer and now - peer.fresh_at >= peer.every / 2:
             peer.due.add(FRESH)
-        try:
-            for kind in _IN_ORDER:
-                if kind in peer.due and not peer.sending:
-                    peer.due.discard(kind)
-                    peer.put(self._frame(peer, kind, now), now)
-        except Gone as gone:
-            self._drop(peer, gone.why)
-            return
+        for kind in _IN_ORDER:
+            if kind in peer.due and not peer.sending and not peer.deaf:
+                peer.due.discard(kind)
+                peer.put(self._frame(peer, kind, now), now)
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.sending else 0)
         if self._selector.get_key(peer.connected).events != events:
             self._selector.modify(peer.connected, events, peer)

@@ -4,7 +4,6 @@ import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 _MOVED_TO, _CREATE, _DELETE_SELF, _MOVE_SELF, _ONLYDIR = 0x80, 0x100, 0x400, 0x800, 0x01000000
 _MASK = _MOVED_TO | _CREATE | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
@@ -21,12 +20,14 @@ class News:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.whole = self.fd >= 0
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def whole(self) -> bool:
+        """Whether there is anything to hear."""
+        return self.fd >= 0
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Hear no more."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -11,8 +11,8 @@ from keyturn.core.errors import Refused, UsageError
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory, typed_errors
 from keyturn.system.locks import FileLock
 
-MAX_PATH = 100
-"""Bytes: unix(7) has room for 107, and a temporary name must fit as well."""
+MAX_PATH = 107
+"""Bytes, of unix(7)."""
 BACKLOG = 512
 _ANSWER = 1.0
 
@@ -49,17 +49,14 @@ def listening(path: Path, mode: int) -> Iterator[socket.socket]:
 
 
 def _bind(made: socket.socket, path: Path, mode: int) -> int:
-    """Listen aside, then take the name by one rename: nobody finds it half made. Its inode."""
-    aside = path.with_name(f".{path.name}.new")
+    """Take the name. Until it listens nobody can connect, so its mode is right when the first one does. Its inode."""
     with suppress(FileNotFoundError):
-        aside.unlink()
-    made.bind(str(aside))
-    aside.chmod(mode)
+        path.unlink()
+    made.bind(str(path))
+    path.chmod(mode)
     made.listen(BACKLOG)
     made.setblocking(False)
-    ours = aside.lstat().st_ino
-    aside.rename(path)
-    return ours
+    return path.lstat().st_ino
 
 
 def _refuse_what_lies_there(path: Path) -> None:

@@ -104,9 +104,9 @@ class Place(Directories):
         }
         self.file.write_text(json.dumps(content))
 
-    def agent(self) -> "InThread":
-        """An agent in a thread of this process."""
-        return InThread(self)
+    def agent(self, **more: Any) -> "InThread":
+        """An agent in a thread of this process; `more` is for its server."""
+        return InThread(self, more)
 
     def command(self, *more: str) -> "Command":
         """The real command, in a process of its own."""
@@ -116,8 +116,8 @@ class Place(Directories):
 class InThread:
     """A server that turns in a thread, and what it told."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, place: Place, more: dict[str, Any]) -> None:
+        self._place, self._more = place, more
         self._ending = threading.Event()
         self._ready = threading.Event()
         self.heard: list[Happened] = []
@@ -143,7 +143,7 @@ class InThread:
     def _run(self) -> None:
         opened, _ = doors(load(self._place.manifest))
         with listening(self._place.socket, 0o666) as listener:
-            self.server = Server(listener, opened, self.heard.append)
+            self.server = Server(listener, opened, self.heard.append, **self._more)
             self._ready.set()
             while not self._ending.is_set():
                 self.server.turn(0.02)

@@ -38,6 +38,11 @@ def source(place: Place, *secrets: str, **more: object) -> Agent:
     return made
 
 
+def on(place: Place) -> list[tuple[str | None, Grade]]:
+    """The oldest version in use of each instance, and how sure that is."""
+    return [(one.oldest, one.grade) for one in place.instances()]
+
+
 def test_a_delivery_is_pushed_to_the_application(place: Place) -> None:
     """Nothing but the socket is named in its file; both directories are closed to it."""
     with place.agent(), place.open() as secrets:
@@ -55,7 +60,7 @@ def test_its_report_goes_over_the_socket_and_proves_what_it_holds(place: Place) 
             for version in ("v1", "v2"):
                 if version != "v1":
                     place.deliver(version)
-                until(lambda v=version: [(i.oldest, i.grade) for i in place.instances()] == [(v, Grade.HOLDS)])
+                until(lambda: on(place) == [(version, Grade.HOLDS)])  # noqa: B023 - called before the next turn
         until(lambda: [(i.drained, i.grade) for i in place.instances()] == [(True, Grade.HOLDS)])
 
 
@@ -304,7 +309,7 @@ def test_a_socket_of_another_user_is_refused(place: Place) -> None:
         assert os.read(gate, 1)
         with pytest.raises(Denied, match="of user 65534"):
             source(place).changed()
-        with pytest.raises(Unavailable, match=r"ended|pipe"):
+        with pytest.raises(Unavailable):
             source(place, user="65534").changed()
     finally:
         os.kill(child, 9)
@@ -338,7 +343,8 @@ def test_a_forked_child_has_its_own_connection_and_is_an_instance_of_its_own(pla
 def test_no_read_fails_while_the_agent_is_killed_and_started_again(tmp_path: Path) -> None:
     """Readers go on from memory; the new agent is found, deliveries and reports go on."""
     place = Place(tmp_path)
-    ending, reads_made, wrong = threading.Event(), [0], []
+    ending, reads_made = threading.Event(), [0]
+    wrong: list[str] = []
 
     def read() -> None:
         while not ending.wait(0.0005):
@@ -357,7 +363,7 @@ def test_no_read_fails_while_the_agent_is_killed_and_started_again(tmp_path: Pat
             first.kill()
             place.deliver("v2")
             with place.command():
-                until(lambda: [(i.oldest, i.grade) for i in place.instances()] == [("v2", Grade.HOLDS)])
+                until(lambda: on(place) == [("v2", Grade.HOLDS)])
         finally:
             ending.set()
             thread.join()

@@ -83,7 +83,7 @@ class Agent:
         self._nonce, self._good_at, self._heard_at = "", 0.0, 0.0
         self._asked, self._answered = 0, 0
         self._greeted = self._told = False
-        self._retry_at, self._delay = 0.0, FIRST_RETRY
+        self._began, self._retry_at, self._delay = 0.0, 0.0, FIRST_RETRY
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def __del__(self) -> None:
@@ -207,13 +207,12 @@ class Agent:
     def _connect(self, within: float) -> Line:
         """A line on which the agent has said all that it has to say at first."""
         self._greeted = self._told = False
-        began = _now()
+        self._began = _now()
         line = self._line = Line(self._path, self._owners, within)
         every_ms = round(self._every * 1000)
         try:
             line.send(Hello(self._consumer, every_ms).framed(), within)
             self._until(line, lambda: self._told, within)
-            self._check_clock(began)
         except AdapterError:
             self.close()
             raise
@@ -258,7 +257,7 @@ class Agent:
         if message.kind == REFUSED:
             raise Denied(f"{self._path}: {content['message']!a:.300}", f"{content['remedy']!a:.300}")
         if not self._greeted:
-            self._welcome, self._greeted = Welcome.of(message), True
+            self._welcome, self._greeted = self._greeting(message), True
         elif message.kind == GENERATION:
             self._refused = None
             try:
@@ -273,11 +272,12 @@ class Agent:
         else:
             raise ValueError(f"{message.kind} came late")
 
-    def _check_clock(self, began: float) -> None:
-        """Whether both count the same time: what the agent vouches for means nothing else."""
-        assert self._welcome is not None
-        if not began - _CLOCK_TOLERANCE <= self._welcome.now_ms / 1000 <= _now() + _CLOCK_TOLERANCE:
+    def _greeting(self, message: Message) -> Welcome:
+        """The welcome in it, if both count the same time: what the agent vouches for means nothing else."""
+        welcome = Welcome.of(message)
+        if not self._began - _CLOCK_TOLERANCE <= welcome.now_ms / 1000 <= _now() + _CLOCK_TOLERANCE:
             raise Denied(f"{self._path}: the agent counts another time", "run both in one time namespace")
+        return welcome
 
     def _check_vouched(self) -> None:
         """Whether the agent still vouches for what was returned."""
