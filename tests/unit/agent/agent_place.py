@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,6 +65,7 @@ expect = 1
 grace = "1m"
 {whose}
 """
+_numbers = count(1)
 ME = f'agent_user = "{os.geteuid()}"'
 
 
@@ -155,7 +157,7 @@ class Command:
 
     def __init__(self, place: Place, *more: str, **environment: str) -> None:
         self._place = place
-        self.log = place.home / "agent.log"
+        self.log = place.home / f"agent-{next(_numbers)}.log"
         words = [sys.executable, "-m", "keyturn", "--manifest", str(place.manifest), "agent", *more]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -186,7 +188,11 @@ class Raw:
     def __init__(self, place: Place) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(10)
-        self.socket.connect(str(place.socket))
+        try:
+            self.socket.connect(str(place.socket))
+        except OSError:
+            self.socket.close()
+            raise
         self._frames = Frames(FROM_AGENT, MAX_FROM_AGENT)
         self._come: list[Message] = []
 
