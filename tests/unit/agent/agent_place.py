@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -223,10 +224,12 @@ class Raw:
         return Welcome.of(self.message("welcome"))
 
     def ended(self) -> bool:
-        """Whether the agent ends the connection; what came before is thrown away."""
+        """Whether the agent ends the connection soon; what came before is thrown away."""
+        end = time.monotonic() + 10
         with suppress(ConnectionResetError):
             while self.socket.recv(65536):
-                pass
+                if time.monotonic() > end:
+                    return False
         return True
 
 
