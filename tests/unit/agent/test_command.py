@@ -112,7 +112,7 @@ def test_sighup_reads_the_manifest_anew_and_a_broken_one_changes_nothing(place: 
 
 
 def test_systemd_hears_ready_watchdog_reloading_and_stopping(place: Place) -> None:
-    """By its socket, without a library (sd_notify(3)). The process leaves no core."""
+    """By its socket, without a library (sd_notify(3)); and the process leaves no core."""
     words: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.settimeout(30)

@@ -73,7 +73,7 @@ def test_a_stranger_is_closed_without_a_word_and_told_once(place: Place) -> None
 
 
 def test_a_group_opens_the_door_also_as_a_supplementary_one(place: Place) -> None:
-    """The kernel says which groups a process had when it connected. Only root can choose them."""
+    """The kernel says which groups a process had when it connected; only root can choose them."""
     place.declare(whose='agent_group = "54321"')
     with place.agent():
         with Raw(place) as client:

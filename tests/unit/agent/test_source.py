@@ -295,7 +295,7 @@ def listen_as_nobody(listener: socket.socket, opened: int) -> NoReturn:
 
 
 def test_a_socket_of_another_user_is_refused(place: Place) -> None:
-    """Whoever listens there could choose the credentials; a declared user may. Only root can be another user."""
+    """Whoever listens there could choose the credentials; a declared user may; only root can be another user."""
     if os.geteuid() != 0:
         return
     gate, opened = os.pipe()
