@@ -4,12 +4,13 @@ Each turn takes what came, looks at the directories where that is due, writes do
 room for. A peer that is slow, stuck or hostile costs a bounded buffer and keeps nobody else waiting.
 """
 
+import resource
 import selectors
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import NoReturn
 
 from keyturn.agent.doors import Door
 from keyturn.agent.happened import FULL, JOINED, LEFT, STRANGER, TURNED_AWAY, UNREPORTED, Happened, Say
@@ -25,6 +26,8 @@ from keyturn.system.processes import Identity, identity_of
 LOOK_EVERY, LOOK_WITHOUT_NEWS = 1.0, 0.1
 """Seconds between two looks at a directory; and where the kernel gives no news of it."""
 MAX_PEERS, MAX_PER_USER, MAX_STRANGERS = 4096, 1024, 1000
+_SPARE = 16
+"""Descriptors that no peer gets: directories must be opened, and processes looked at, while it is full."""
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_WHEN_FULL = 1.0
 _IN_ORDER = (WELCOME, GENERATION, CHALLENGE, FRESH)
@@ -174,13 +177,22 @@ class Server:
                 self._strangers.add(peer.who.uid)
                 self._say(Happened(STRANGER, "", f"user {peer.who.uid} (process {peer.who.pid}) is no consumer"))
             return
-        users = Counter(one.who.uid for one in self._peers)
-        if len(self._peers) >= MAX_PEERS or users[peer.who.uid] >= self._per_user:
+        if why := self._no_room_for(peer):
             connected.close()
-            self._say(Happened(FULL, "", f"user {peer.who.uid} has {users[peer.who.uid]} connections: no more"))
+            self._say(Happened(FULL, "", why))
             return
         self._peers.add(peer)
         self._selector.register(connected, selectors.EVENT_READ, peer)
+
+    def _no_room_for(self, peer: Peer) -> str:
+        """Why it cannot be taken, empty when it can."""
+        mine = sum(one.who.uid == peer.who.uid for one in self._peers)
+        if mine >= self._per_user:
+            return f"user {peer.who.uid} has {mine} connections: no more"
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if len(self._peers) >= MAX_PEERS or peer.connected.fileno() >= limit - _SPARE:
+            return f"{len(self._peers)} processes are connected: no more"
+        return ""
 
     def _attend(self, peer: Peer, events: int) -> None:
         try:
@@ -220,15 +232,17 @@ class Server:
             self._refuse(peer, f"this process is not {name}", f"it may be {', '.join(allowed)}")
         try:
             start = start_of_peer(peer.connected, peer.who.pid)
+            here = identity_of(peer.who.pid)
         except Denied as error:
             self._refuse(peer, error.message, error.remedy)
-        here = identity_of(peer.who.pid)
+        except OSError as error:
+            raise Gone(f"it cannot be looked at: {error.strerror}") from None
         peer.process = Identity(here.host, here.pid, start, here.boot, here.namespace)
         peer.consumer, peer.every = name, hello.every_ms / 1000
         peer.due |= set(_IN_ORDER)
         self._say(Happened(JOINED, name, f"{peer.process.id} (user {peer.who.uid})"))
 
-    def _refuse(self, peer: Peer, message: str, remedy: str) -> None:
+    def _refuse(self, peer: Peer, message: str, remedy: str) -> NoReturn:
         """Say why, and end it."""
         peer.put(framed(REFUSED, message=message, remedy=remedy), self._now())
         raise Gone(message)

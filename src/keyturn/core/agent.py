@@ -19,6 +19,7 @@ MAX_FROM_CLIENT = 72 * 1024
 MAX_FROM_AGENT = 16 * 1024 * 1024
 """Bytes of one message: all that one consumer may read."""
 MIN_EVERY_MS, MAX_EVERY_MS = 100, 10_000
+_END_OF_NUMBERS = 2**53
 _HEAD = struct.Struct(">I")
 
 HELLO, ASK, REPORT = "hello", "ask", "report"
@@ -94,6 +95,8 @@ class Frames:
         kind = content.pop("type", None) if isinstance(content, dict) else None
         if not isinstance(kind, str) or kind not in self._known:
             raise ValueError("no message of a known type")
+        if any(isinstance(value, int) and not 0 <= value < _END_OF_NUMBERS for value in content.values()):
+            raise ValueError("a number that nobody counts to")
         return Message(kind, strict_json.exactly(content, _SHAPES[kind]))
 
 

@@ -43,7 +43,8 @@ def test_a_length_beyond_the_limit_is_refused_before_its_body_comes() -> None:
     b"", b"{", b"[]", b"null", b'"hello"', b"\xff", b"{}", b'{"type": 1}', b'{"type": "secret"}', b'{"type": "ask"}',
     b'{"type": "ask", "number": "1"}', b'{"type": "ask", "number": true}', b'{"type": "ask", "number": 1, "more": 1}',
     b'{"type": "ask", "type": "ask", "number": 1}', b'{"type": "generation", "environment": "x", "secrets": {}}',
-    b'{"type": "ask", "number": NaN}', b"[" * 70_000,
+    b'{"type": "ask", "number": NaN}', b'{"type": "ask", "number": -1}', b'{"type": "ask", "number": 9007199254740992}',
+    b'{"type": "ask", "number": 1' + b"0" * 5000 + b"}", b"[" * 70_000,
 ])  # fmt: skip
 def test_what_is_no_message_of_a_client_is_refused(body: bytes) -> None:
     """Other types, other keys, other shapes, what only an agent says, and what is no JSON."""
