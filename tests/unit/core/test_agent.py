@@ -1,6 +1,7 @@
 """What agent and client say to each other: whole messages of exactly one shape, or nothing."""
 
 import struct
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -31,6 +32,15 @@ def test_messages_are_the_same_however_the_stream_is_cut(numbers: list[int], cut
     for begin, end in pairwise(places):
         found += [message.content["number"] for message in reader.feed(stream[begin:end])]
     assert (found, reader.half) == (numbers, False)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6))
+def test_whatever_comes_is_messages_or_one_kind_of_error(pieces: list[bytes]) -> None:
+    """Nothing else leaves the reader, however a stranger cuts what he makes up."""
+    reader = frames()
+    with suppress(ValueError):
+        for piece in (*pieces, *map(raw, pieces)):
+            list(reader.feed(piece))
 
 
 def test_a_length_beyond_the_limit_is_refused_before_its_body_comes() -> None:

@@ -13,6 +13,7 @@ from keyturn.core.generation import version
 from keyturn.core.secret import NAME, Bundle, SecretValue
 
 _SHAPE: Mapping[str, type] = {"version": str, "fields": dict, "proof_key": str, "published": dict}
+_LONE = re.compile("[\ud800-\udfff]")
 _PROOF_KEY = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -46,6 +47,6 @@ def _view(secret: str, content: Mapping[str, Any]) -> View:
 
 
 def _texts(content: Mapping[str, Any]) -> dict[str, str]:
-    if not all(isinstance(text, str) for text in content.values()):
+    if not all(isinstance(text, str) and _LONE.search(text) is None for text in content.values()):
         raise ValueError("a value is no text")
     return dict(content)
