@@ -67,6 +67,9 @@ class Server:
         self._news = news or News()
         self._per_user = per_user
         self._peers: set[Peer] = set()
+        self._waiting: set[Peer] = set()
+        self._paces: dict[str, float] = {}
+        self._swept = 0.0
         self._strangers: set[int] = set()
         self._unreported: set[str] = set()
         self._accept_at = 0.0
@@ -113,7 +116,10 @@ class Server:
         for shelf in self._shelves.values():
             if heard or now - shelf.looked >= self._interval(shelf):
                 self._look(shelf)
-        for peer in tuple(self._peers):
+        if now - self._swept >= self._pause():
+            self._sweep(now)
+        waiting, self._waiting = self._waiting, set()
+        for peer in waiting & self._peers:
             self._serve(peer, now)
         if not self._taking and now >= self._accept_at:
             self._selector.register(self._listener, selectors.EVENT_READ)
@@ -139,12 +145,25 @@ class Server:
 
     def _pause(self) -> float:
         """Seconds until the next turn has something to do by itself."""
-        shortest = min((peer.every for peer in self._peers), default=LOOK_EVERY)
+        shortest = min(self._paces.values(), default=LOOK_EVERY)
         return min(shortest / 2, LOOK_EVERY if self._news.whole else LOOK_WITHOUT_NEWS)
 
     def _interval(self, shelf: Shelf) -> float:
-        mine = (peer.every for peer in self._peers if peer.consumer == shelf.door.consumer)
-        return min(*mine, LOOK_EVERY, LOOK_EVERY if self._news.whole else LOOK_WITHOUT_NEWS)
+        """Seconds between two looks at its directory."""
+        pace = self._paces.get(shelf.door.consumer, LOOK_EVERY)
+        return min(pace, LOOK_EVERY if self._news.whole else LOOK_WITHOUT_NEWS)
+
+    def _sweep(self, now: float) -> None:
+        """Have everybody served, also those who said nothing."""
+        self._swept = now
+        self._waiting |= self._peers
+        self._paces.clear()
+        for peer in self._peers:
+            self._keep_pace(peer)
+
+    def _keep_pace(self, peer: Peer) -> None:
+        if peer.consumer:
+            self._paces[peer.consumer] = min(peer.every, self._paces.get(peer.consumer, LOOK_EVERY))
 
     def _look(self, shelf: Shelf) -> None:
         self._news.watch(shelf.door.bundle_dir.parent)
@@ -154,6 +173,7 @@ class Server:
         for peer in self._peers:
             if peer.consumer == shelf.door.consumer:
                 peer.due |= {CHALLENGE} if shelf.generation is before else {GENERATION, CHALLENGE}
+                self._waiting.add(peer)
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
@@ -195,6 +215,7 @@ class Server:
         return ""
 
     def _attend(self, peer: Peer, events: int) -> None:
+        self._waiting.add(peer)
         try:
             if events & selectors.EVENT_WRITE:
                 peer.push(self._now())
@@ -240,6 +261,7 @@ class Server:
         peer.process = Identity(here.host, here.pid, start, here.boot, here.namespace)
         peer.consumer, peer.every = name, hello.every_ms / 1000
         peer.due |= set(_IN_ORDER)
+        self._keep_pace(peer)
         self._say(Happened(JOINED, name, f"{peer.process.id} (user {peer.who.uid})"))
 
     def _refuse(self, peer: Peer, message: str, remedy: str) -> NoReturn:
