@@ -13,6 +13,7 @@ import pytest
 from keyturn.rotation.outcome import Outcome
 from keyturn.testing.installation import CONSUMER, SECRET_NAME, Installation, Pace
 from keyturn.testing.postgres_server import PostgresServer
+from tests.unit.agent.agent_place import short_directory
 from tests.unit.client.place import until
 
 PACE = Pace(overlap="0s", max_stale="2s", connect_timeout="1s")
@@ -42,14 +43,14 @@ class Agent:
 @pytest.fixture
 def installation(tmp_path: Path, postgres: PostgresServer) -> Iterator[Installation]:
     """A prepared installation whose application of two processes knows the agent's socket only."""
-    tmp_path.chmod(0o755)
     with Installation(tmp_path, postgres, processes=2, pace=PACE, dbname="by_agent") as made:
         made.prepare()
-        text = made.manifest_path.read_text().replace("[keyturn]", f'[keyturn]\nagent_socket = "{tmp_path}/a.sock"')
+        place = short_directory(made) / "agent.sock"
+        text = made.manifest_path.read_text().replace("[keyturn]", f'[keyturn]\nagent_socket = "{place}"')
         made.manifest_path.write_text(f'{text}agent_user = "{os.geteuid()}"\n')
         client = json.loads(made.client_path.read_text())
         del client["status_dir"]
-        client["source"] = {"kind": "agent", "socket": f"{tmp_path}/a.sock", "timeout": "30s"}
+        client["source"] = {"kind": "agent", "socket": str(place), "timeout": "30s"}
         made.client_path.write_text(json.dumps(client))
         yield made
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import weakref
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -30,7 +33,7 @@ environment = "test"
 
 [keyturn]
 state = "{home}/state"
-agent_socket = "{home}/agent.sock"
+agent_socket = "{socket}"
 
 [stores.main]
 kind = "local"
@@ -70,11 +73,18 @@ _numbers = count(1)
 ME = f'agent_user = "{os.geteuid()}"'
 
 
+def short_directory(owner: object) -> Path:
+    """A directory whose name is short enough for a socket in it; gone with its owner."""
+    made = Path(tempfile.mkdtemp(prefix="k"))
+    weakref.finalize(owner, shutil.rmtree, made)
+    return made
+
+
 class Place(Directories):
     """The same deliveries, behind an agent.
 
     Args:
-        home: a folder of the test; a short path, for it holds a socket.
+        home: a folder of the test.
         whose: the line of the manifest that says whose the consumer is.
         outage: the line that says how long its content may be used unread.
         other: whose a second consumer is, if there is one; nothing is delivered to it.
@@ -86,7 +96,7 @@ class Place(Directories):
     ) -> None:
         super().__init__(home, max_stale=max_stale)
         self.home = home
-        self.socket = home / "agent.sock"
+        self.socket = short_directory(self) / "agent.sock"
         self.manifest = home / "keyturn.toml"
         home.chmod(0o755)
         self.declare(whose=whose, outage=outage, other=other)
@@ -94,7 +104,9 @@ class Place(Directories):
 
     def declare(self, *, whose: str = ME, outage: str = "", other: str = "") -> None:
         """Write the manifest anew."""
-        text = MANIFEST.format(home=self.home, whose=whose, outage=outage, other=', "clo-jobs"' if other else "")
+        text = MANIFEST.format(
+            home=self.home, socket=self.socket, whose=whose, outage=outage, other=', "clo-jobs"' if other else ""
+        )
         self.manifest.write_text(text + (OTHER.format(home=self.home, whose=other) if other else ""))
 
     def client(self, *, secrets: list[str], max_stale: str = "30s", **source: object) -> None:

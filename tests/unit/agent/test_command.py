@@ -61,7 +61,7 @@ def test_somebody_elses_socket_or_file_is_left_alone(place: Place) -> None:
 
 def test_a_directory_that_others_can_write_to_is_refused(place: Place) -> None:
     """They could put a socket of their own in its place."""
-    place.home.chmod(0o777)
+    place.socket.parent.chmod(0o777)
     status, said = refused(place)
     assert (status, "chmod 0755" in said) == (3, True)
 
@@ -116,8 +116,8 @@ def test_systemd_hears_ready_watchdog_reloading_and_stopping(place: Place) -> No
     words: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.settimeout(30)
-        heard.bind(str(place.home / "notify"))
-        told = {"NOTIFY_SOCKET": str(place.home / "notify"), "WATCHDOG_USEC": "300000"}
+        heard.bind(str(place.socket.parent / "notify"))
+        told = {"NOTIFY_SOCKET": str(place.socket.parent / "notify"), "WATCHDOG_USEC": "300000"}
         with Command(place, **told) as agent:
             while "WATCHDOG=1" not in words:
                 words.append(heard.recv(4096).decode())

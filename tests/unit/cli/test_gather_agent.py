@@ -28,7 +28,7 @@ def test_an_agent_that_answers_is_no_finding_and_one_that_does_not_is(place: Pla
     assert reasons(place) == ["agent-down"]
     with place.agent():
         assert reasons(place) == []
-        place.home.chmod(0o777)
+        place.socket.parent.chmod(0o777)
         assert reasons(place) == ["socket-open"]
     assert reasons(place) == ["socket-open", "agent-down"]
 
