@@ -93,7 +93,7 @@ class Frames:
     def _message(self, body: bytes) -> Message:
         content = strict_json.load(body)
         kind = content.pop("type", None) if isinstance(content, dict) else None
-        if not isinstance(kind, str) or kind not in self._known:
+        if not isinstance(content, dict) or not isinstance(kind, str) or kind not in self._known:
             raise ValueError("no message of a known type")
         if any(isinstance(value, int) and not 0 <= value < _END_OF_NUMBERS for value in content.values()):
             raise ValueError("a number that nobody counts to")
