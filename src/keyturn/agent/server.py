@@ -24,7 +24,7 @@ from keyturn.system.peers import peer_of, start_of_peer
 from keyturn.system.processes import Identity, identity_of
 
 LOOK_EVERY, LOOK_WITHOUT_NEWS = 1.0, 0.1
-"""Seconds between two looks at a directory; and where the kernel gives no news of it."""
+"""Seconds between two looks at a directory; and where the kernel gives no news of it, or it is not there yet."""
 MAX_PEERS, MAX_PER_USER, MAX_STRANGERS = 4096, 1024, 1000
 _SPARE = 16
 """Descriptors that no peer gets: directories must be opened, and processes looked at, while it is full."""
@@ -70,6 +70,7 @@ class Server:
         self._waiting: set[Peer] = set()
         self._paces: dict[str, float] = {}
         self._swept = 0.0
+        self._unheard: set[str] = set()
         self._strangers: set[int] = set()
         self._unreported: set[str] = set()
         self._accept_at = 0.0
@@ -91,8 +92,9 @@ class Server:
             self._drop(peer)
         self._strangers.clear()
         former, now = self._shelves, self._now()
+        self._unheard.clear()
         for door in doors.values():
-            self._news.watch(door.bundle_dir.parent)
+            self._watch(door)
         self._doors = dict(doors)
         self._shelves = {
             name: former[name] if name in former and former[name].door == door else Shelf(door, now, self._say)
@@ -146,12 +148,12 @@ class Server:
     def _pause(self) -> float:
         """Seconds until the next turn has something to do by itself."""
         shortest = min(self._paces.values(), default=LOOK_EVERY)
-        return min(shortest / 2, LOOK_EVERY if self._news.whole else LOOK_WITHOUT_NEWS)
+        return min(shortest / 2, LOOK_WITHOUT_NEWS if self._unheard else LOOK_EVERY)
 
     def _interval(self, shelf: Shelf) -> float:
         """Seconds between two looks at its directory."""
         pace = self._paces.get(shelf.door.consumer, LOOK_EVERY)
-        return min(pace, LOOK_EVERY if self._news.whole else LOOK_WITHOUT_NEWS)
+        return min(pace, LOOK_WITHOUT_NEWS if shelf.door.consumer in self._unheard else LOOK_EVERY)
 
     def _sweep(self, now: float) -> None:
         """Have everybody served, also those who said nothing."""
@@ -165,8 +167,13 @@ class Server:
         if peer.consumer:
             self._paces[peer.consumer] = min(peer.every, self._paces.get(peer.consumer, LOOK_EVERY))
 
+    def _watch(self, door: Door) -> None:
+        """Hear of its directory, if there is one now and the kernel has room for one more."""
+        heard = self._news.watch(door.bundle_dir.parent)
+        (self._unheard.discard if heard else self._unheard.add)(door.consumer)
+
     def _look(self, shelf: Shelf) -> None:
-        self._news.watch(shelf.door.bundle_dir.parent)
+        self._watch(shelf.door)
         before = shelf.generation
         if not shelf.look(self._now()):
             return
