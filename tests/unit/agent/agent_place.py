@@ -198,11 +198,11 @@ class Command:
 class Raw:
     """A client that says whatever a test wants."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, path: str = "") -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(10)
         try:
-            self.socket.connect(str(place.socket))
+            self.socket.connect(path or str(place.socket))
         except OSError:
             self.socket.close()
             raise

@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -101,6 +101,45 @@ def as_another(become: Callable[[], None], place: Place) -> bytes:
     finally:
         os.close(gate)
         os.waitpid(child, 0)
+
+
+def test_another_user_gets_by_the_socket_what_the_directory_denies_it(place: Place) -> None:
+    """Bundle and status are closed to it, and its report is written all the same; only root can be another."""
+    if os.geteuid() != 0:
+        return
+    place.declare(whose='agent_user = "65534"')
+    with place.agent():
+        gate, said = os.pipe()
+        child = os.fork()
+        if child == 0:
+            as_nobody(place, said)
+        os.close(said)
+        with os.fdopen(gate, "rb") as heard:
+            assert heard.read() == b"denied v1"
+        os.waitpid(child, 0)
+        until(lambda: len(list((place.run / "status").iterdir())) == 1)
+    assert [path.stat().st_uid for path in (place.run / "status").iterdir()] == [0]
+
+
+def as_nobody(place: Place, said: int) -> NoReturn:
+    """Try the directory, then ask the agent and report; never returns."""
+    try:
+        os.chdir(place.run)
+        bundle = os.open(".", os.O_RDONLY)
+        place.socket.parent.chmod(0o755)
+        os.chdir(place.socket.parent)
+        os.setgroups([])
+        os.setuid(65534)
+        try:
+            os.open("bundle/index.json", os.O_RDONLY, dir_fd=bundle)
+        except PermissionError:
+            os.write(said, b"denied ")
+        with Raw(place, place.socket.name).hello() as client:
+            report = framed("report", status=status(client.welcome()))
+            os.write(said, version(client).encode())
+            client.socket.sendall(report)
+    finally:
+        os._exit(0)
 
 
 def test_a_user_that_this_host_does_not_have_keeps_only_its_consumer_shut(place: Place) -> None:
