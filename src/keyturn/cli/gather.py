@@ -24,8 +24,8 @@ from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.checks.versions import Holding
-from keyturn.cli.gather_containers import container_looks, proxy_looks
 from keyturn.cli.gather_agent import agent_look
+from keyturn.cli.gather_containers import container_looks, proxy_looks
 from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
 from keyturn.cli.outside import home
