@@ -1,1 +1,1 @@
-"""The local daemon that serves one host's consumers."""
+"""The agent: the face of one host's bundle and status directories, over one unix socket. It has no key of a vault."""

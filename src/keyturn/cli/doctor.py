@@ -5,6 +5,7 @@ from dataclasses import asdict
 import typer
 
 from keyturn.checks import (
+    agent,
     checkpoints,
     clock,
     consumers,
@@ -87,6 +88,7 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *(finding for look in facts.targets for finding in targets.findings(look)),
         *(finding for look in facts.agreements for finding in targets.target_findings(look)),
         *(finding for look in facts.rights for finding in rights.findings(look)),
+        *(agent.findings(facts.agent) if facts.agent else ()),
         *(finding for look in facts.consumers for finding in consumers.findings(look)),
         *(finding for look in facts.containers for finding in containers.findings(look)),
         *(finding for look in facts.proxies for finding in proxies.findings(look)),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from keyturn.checks.agent import AgentLook
 from keyturn.checks.checkpoints import Home
 from keyturn.checks.consumers import ConsumerLook
 from keyturn.checks.containers import ContainerLook
@@ -23,6 +24,7 @@ from keyturn.checks.slots import Ways
 from keyturn.checks.stores import StoreLook
 from keyturn.checks.targets import TargetLook
 from keyturn.checks.versions import Holding
+from keyturn.cli.gather_agent import agent_look
 from keyturn.cli.gather_containers import container_looks, proxy_looks
 from keyturn.cli.gather_rights import directory_rights, spaces, store_rights, target_rights
 from keyturn.cli.gather_stores import Asked, Rows, asked, holdings, protections, stocks
@@ -74,6 +76,7 @@ class Facts:
     asked: Asked | None = None
     containers: tuple[ContainerLook, ...] = ()
     proxies: tuple[ProxyLook, ...] = ()
+    agent: AgentLook | None = None
 
 
 def gather(assembly: Assembly) -> Facts:
@@ -115,6 +118,7 @@ def gather(assembly: Assembly) -> Facts:
         asked=asked(assembly, stocked),
         containers=tuple(container_looks(assembly)),
         proxies=tuple(proxy_looks(manifest)),
+        agent=agent_look(manifest),
     )
 
 

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "eject": "eject",
     "run": "run",
     "render": "render",
+    "agent": "agent",
     "plan": "plan",
     "rotate": "rotate",
     "resume": "resume",

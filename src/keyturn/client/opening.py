@@ -17,7 +17,7 @@ from typing import Any
 
 from keyturn.client import log
 from keyturn.client.configuration import DEFAULT_FILE, SCHEMA, Configuration
-from keyturn.client.sources import UNPROVABLE, Source, open_source
+from keyturn.client.sources import TAKES_REPORTS, UNPROVABLE, Source, open_source
 from keyturn.client.sources.mounted import MOUNT, names
 from keyturn.core.errors import UsageError
 from keyturn.system.files import is_there, read_text
@@ -29,6 +29,7 @@ COMPANIONS: Mapping[str, Mapping[str, str]] = {
     "bundle-dir": {"path": "KEYTURN_BUNDLE_DIR"},
     "secret-files": {"directory": "KEYTURN_SECRETS_DIR"},
     "azure-key-vault": {"url": "KEYTURN_KEY_VAULT_URL", "identity": "KEYTURN_KEY_VAULT_IDENTITY"},
+    "agent": {"socket": "KEYTURN_AGENT_SOCKET", "consumer": "KEYTURN_AGENT_CONSUMER", "user": "KEYTURN_AGENT_USER"},
 }
 """Keys of `source` that a variable gives, by its kind."""
 FILES = "secret-files"
@@ -115,6 +116,8 @@ def source_of(configuration: Configuration) -> Source:
             "which version of Keyturn it is",
             'leave it out, and declare the consumer with kind = "files" or a grace',
         )
+    if configuration.status_dir is not None and kind in TAKES_REPORTS:
+        raise UsageError(f"{configuration.origin}: this source takes the reports itself", "leave status_dir out")
     try:
         return open_source(configuration.source, configuration.secrets)
     except ValueError as error:

@@ -14,7 +14,7 @@ from keyturn.client.configuration import DEFAULT_FILE, Configuration
 from keyturn.client.handle import Handle
 from keyturn.client.opening import find, source_of
 from keyturn.client.rounds import Rounds, jittered
-from keyturn.client.sources import Generation, Source, end, pause_of
+from keyturn.client.sources import Generation, Pushing, Source, end, pause_of
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
 
@@ -52,6 +52,9 @@ class Secrets:
         self._configuration = configuration
         self.origin = configuration.origin
         self._source = source
+        self._pushing = source if isinstance(source, Pushing) else None
+        if self._pushing is not None:
+            self._pushing.pace(configuration.max_stale)
         self._handles: dict[str, Handle] = {}
         self._hidden = False
         self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
@@ -65,8 +68,8 @@ class Secrets:
         first = source.changed()
         if first is None:
             raise UsageError("this source was opened before", "open one for each Secrets")
-        self._checked = _now()
-        self._look_at = self._checked + jittered(self._every)
+        self._checked = self._known(_now())
+        self._look_at = _now() + jittered(self._every)
         self._environment = first.environment
         self._views = dict(first.views)
         self._lock = threading.RLock()
@@ -173,7 +176,7 @@ class Secrets:
         if self._closed:
             raise UsageError("these secrets are closed")
         with self._looking:
-            self._look()
+            self._look(ask=True)
         self._mover.wake()
         self._watcher.wake()
 
@@ -198,13 +201,15 @@ class Secrets:
         """What each process needs of its own."""
         self._looking, self._saying = threading.RLock(), threading.RLock()
         status_dir = self._configuration.status_dir
-        self._report = _report(status_dir, self._environment) if status_dir else None
+        self._report = None
+        if status_dir or self._pushing:
+            self._report = _report(self._pushing, status_dir, self._environment)
         self._said: object = None
         self._said_at = 0.0
 
     def _start(self) -> None:
         self._mover = Rounds("keyturn-move", self._move)
-        self._watcher = Rounds("keyturn-watch", self._watch)
+        self._watcher = Rounds("keyturn-watch", self._watch, self._pushing)
         self._lease = Rounds("keyturn-lease", self._lapse)  # waits for nobody, as both of the others may
         for rounds in (self._mover, self._watcher, self._lease):
             rounds.start()
@@ -262,16 +267,23 @@ class Secrets:
             raise Unavailable(f"no look at the source succeeded for {seconds:g} s, and the one under way does not end")
         try:
             if self._overdue():
-                self._look()
+                self._look(ask=True)
         except AdapterError as error:
             raise Unavailable(f"no look at the source succeeded for {seconds:g} s: {error.message}") from None
         finally:
             self._looking.release()
 
-    def _look(self) -> None:
+    def _known(self, looked: float) -> float:
+        """Up to when what was read is known to be what is delivered, after a look at that time."""
+        return looked if self._pushing is None else min(looked, self._pushing.known())
+
+    def _look(self, *, ask: bool = False) -> None:
+        """Take what lies in the source; with `ask`, have one that pushes say what does now."""
         started = _now()
         self._look_at = started + jittered(self._every)
         try:
+            if ask and self._pushing is not None:
+                self._pushing.ask()
             generation = self._source.changed()
             if generation is not None:
                 self._foreign = "" if generation.environment == self._environment else generation.environment
@@ -284,7 +296,7 @@ class Secrets:
                 log.warning("the secrets may be stale: %s", error.message)
             self._failure = error
             raise
-        self._failure, self._checked = None, started
+        self._failure, self._checked = None, self._known(started)
         if self._hidden:
             with self._lock:
                 self._show()
@@ -362,12 +374,17 @@ class Secrets:
         self._lock = threading.RLock()
         for adoption in self._adoptions.values():
             adoption.forked(self._lock)
+        if self._pushing is not None:
+            self._pushing.forked()
         self._prepare()
         self._start()
 
 
-def _report(status_dir: Path, environment: str) -> "Report":
-    """Imported when a process reports."""
-    from keyturn.client.report import Report
+def _report(pushing: Pushing | None, status_dir: Path | None, environment: str) -> "Report":
+    """To the source that takes it, else to the directory. Imported when a process reports."""
+    from keyturn.client.report import Report, StatusDirectory
 
-    return Report(status_dir, environment)
+    if pushing is not None:
+        return Report(pushing, environment)
+    assert status_dir is not None
+    return Report(StatusDirectory(status_dir), environment)

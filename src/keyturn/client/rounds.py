@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from keyturn.client import log
 
@@ -11,15 +12,42 @@ _AFTER_A_FAULT = 1.0
 _STOP_WITHIN = 10.0
 
 
+class Bell(Protocol):
+    """What a thread waits at between two rounds."""
+
+    def wait(self, seconds: float) -> None:
+        """Until `ring` was called since the last wait, there is something else to do, or the time is over."""
+
+    def ring(self) -> None:
+        """End the wait."""
+
+
+class Quiet:
+    """A bell that nothing but `ring` is heard at."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Until `ring` is called, or the time is over."""
+        self._rung.wait(seconds)
+        self._rung.clear()
+
+    def ring(self) -> None:
+        """End the wait."""
+        self._rung.set()
+
+
 class Rounds:
     """Calls `once` in a daemon thread; what it returns is the seconds until the next call.
 
-    Each wait is up to a fifth shorter or longer, so that many processes do not move in step.
+    Each wait is up to a fifth shorter or longer, so that many processes do not move in step. `bell` may know of more
+    that ends it.
     """
 
-    def __init__(self, name: str, once: Callable[[], float]) -> None:
+    def __init__(self, name: str, once: Callable[[], float], bell: Bell | None = None) -> None:
         self._once = once
-        self._wake = threading.Event()
+        self._bell = bell or Quiet()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -29,20 +57,19 @@ class Rounds:
 
     def wake(self) -> None:
         """Have the next call now."""
-        self._wake.set()
+        self._bell.ring()
 
     def stop(self) -> None:
         """End after the call under way, and wait for that."""
         self._stopped = True
-        self._wake.set()
+        self._bell.ring()
         if self._thread is not threading.current_thread():
             self._thread.join(_STOP_WITHIN)
 
     def _run(self) -> None:
         while not self._stopped:
             pause = self._round()
-            self._wake.wait(jittered(pause))
-            self._wake.clear()
+            self._bell.wait(jittered(pause))
 
     def _round(self) -> float:
         try:

@@ -133,3 +133,5 @@ class Keyturn(Table):
     """How often each credential is looked at between rotations."""
     checkpoints: Checkpoints | None = None
     """Signed heads of the journal, and where they are sent."""
+    agent_socket: AbsolutePath | None = None
+    """Where `keyturn agent` listens for applications of this host."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keyturn.checks import (
+    agent,
     checkpoints,
     clock,
     consumers,
@@ -38,6 +39,9 @@ from keyturn.manifest.unavailable import Unavailable as Missing
 AWAY, SHUT, DAMAGED = Unavailable("nobody answers", "look"), Denied("not you", "ask"), Corrupt("other bytes", "restore")
 PLACE = places.Place("/s/x", "the file", 0o077, user=1000, mode=0o600, owner=1000)
 CLEAR = plain.Plain("/s/secrets/x", 0o640, "readers", "readers")
+AGENT = agent.AgentLook(
+    "/run/keyturn/agent.sock", 1000, answers=True, owner=1000, directory_owner=0, directory_mode=0o755
+)
 ONE = Instance("h-1-2", "v2", "v2", Grade.HOLDS, "2026-01-01T00:00:00.000Z")
 LOOK = consumers.ConsumerLook("api", "database", True, "v2", "v2", False, Observation((ONE,), 1, complete=True))
 STANDING = rotations.Standing("database", rotatable=True, age=60.0, every=3600.0)
@@ -151,9 +155,16 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("rotation-failing", rotations.findings(replace(STANDING, open_step="apply", failing="apply: no"))),
     ("rotation-overdue", rotations.findings(replace(STANDING, age=7200.0))),
     ("journal-gap", rotations.findings(replace(STANDING, gap=True))),
+    ("agent-down", agent.findings(replace(AGENT, answers=False))),
+    ("agent-down", agent.findings(replace(AGENT, answers=False, owner=None, directory_owner=None, directory_mode=0))),
+    ("agent-unseen", agent.findings(replace(AGENT, failure="Permission denied"))),
+    ("socket-open", agent.findings(replace(AGENT, directory_owner=1001))),
+    ("socket-open", agent.findings(replace(AGENT, directory_mode=0o775))),
+    ("socket-open", agent.findings(replace(AGENT, owner=1001))),
     ("stream-unsupported", rotations.findings(replace(STANDING, unsupported="x.y version 2"))),
 ]
 MODULES = (
+    agent,
     checkpoints,
     clock,
     consumers,
@@ -215,6 +226,7 @@ def test_healthy_facts_give_no_finding() -> None:
     assert not containers.findings(replace(SERVICE, restarts=False, replicas=1, watched=False))
     assert not proxies.findings(PROXY)
     assert not rotations.findings(STANDING)
+    assert not agent.findings(AGENT)
 
 
 def test_a_fixed_mount_is_a_note_where_replicas_are_started_anew() -> None:
@@ -257,6 +269,7 @@ def test_what_could_not_be_looked_at_is_unknown_and_fails() -> None:
         "consumer-unreadable",
         "compose-unreadable",
         "proxy-unreadable",
+        "agent-unseen",
     }
     assert all(one.fails for _, found in CASES for one in found if one.severity is Severity.UNKNOWN)
 

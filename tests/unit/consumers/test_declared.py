@@ -4,10 +4,13 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from keyturn.consumers.files.declared import declared as declared_files
 from keyturn.consumers.job.declared import declared as declared_job
 from keyturn.core.clock import SystemClock
 from keyturn.core.consumer import Delivery
+from keyturn.core.errors import NotFound
 from keyturn.core.secret import Bundle, SecretValue
 from keyturn.manifest.kinds import files, job
 from keyturn.manifest.surroundings import Surroundings
@@ -71,3 +74,17 @@ def test_a_table_of_a_job_says_what_is_waited(tmp_path: Path) -> None:
     assert (silent.reports, silent.grace, silent.longest_run) == (False, 7200.0, 7200.0)
     table["status_dir"] = str(tmp_path / "run" / "status")
     assert declared_job(job.Options.model_validate(table), around(tmp_path)).reports
+
+
+def test_a_table_of_files_says_which_request_tells_the_program(tmp_path: Path) -> None:
+    """To the socket that it names; nobody there is a failed delivery."""
+    table = {
+        "kind": "files",
+        "bundle_dir": str(tmp_path / "run" / "secrets"),
+        "http": {"url": "http://127.0.0.1/reload", "socket": str(tmp_path / "nobody")},
+        "grace": "2m",
+    }
+    consumer = declared_files(files.Options.model_validate(table), around(tmp_path))
+    consumer.deliver(Delivery("database", "v1", BUNDLE, 1))
+    with pytest.raises(NotFound, match="reload"):
+        consumer.deliver(Delivery("database", "v2", BUNDLE, 2))

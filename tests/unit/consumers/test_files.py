@@ -3,9 +3,11 @@
 import grp
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from keyturn.consumers.files.program import Program, Signal
 from keyturn.core.consumer import Delivery, Grade
 from keyturn.core.errors import AdapterError, Conflict, Denied, FenceLost, NotFound, Unavailable
 from keyturn.core.secret import Bundle, SecretValue
+from keyturn.system.loopback import Request
 
 BUNDLE = Bundle({"username": "clo_a", "password": "first"})
 OTHER = Bundle({"username": "clo_b", "password": "second"})
@@ -34,10 +37,14 @@ while True:
 
 
 def program(
-    reload: tuple[str, ...] = (), confirm: tuple[str, ...] = (), signalled: Signal | None = None, timeout: float = 5.0
+    reload: tuple[str, ...] = (),
+    confirm: tuple[str, ...] = (),
+    signalled: Signal | None = None,
+    timeout: float = 5.0,
+    http: Request | None = None,
 ) -> Program:
     """What a manifest may declare of it."""
-    return Program(signalled, reload, confirm, timeout, VARIABLES)
+    return Program(signalled, reload, confirm, timeout, VARIABLES, http)
 
 
 def files(home: Path, told: Program | None = None, group: str | None = None, env_file: str | None = None) -> Files:
@@ -212,6 +219,37 @@ def test_what_a_command_wrote_is_kept_for_its_owner_alone(tmp_path: Path) -> Non
     kept = tmp_path / "run" / ".secrets.reload-output"
     assert str(kept) in failed.value.remedy
     assert (stat.S_IMODE(kept.stat().st_mode), kept.stat().st_size) == (0o600, 16 * 1024)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_request_tells_the_program_and_its_answer_counts(tmp_path: Path, status: int) -> None:
+    """2xx is told; anything else is a failed delivery that is told again, and names the status alone."""
+    answers = [b"HTTP/1.1 %d x\r\n\r\nwords of its own" % one for one in ((status, 200) if status != 200 else (200,))]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        asked: list[bytes] = []
+        thread = threading.Thread(target=answer, args=(listener, answers, asked))
+        thread.start()
+        reader = files(tmp_path, program(http=Request("POST", "http://127.0.0.1/reload", tmp_path / "s")))
+        reader.deliver(delivery("v0", 0, OTHER))
+        if status != 200:
+            with pytest.raises(Unavailable, match=f"answered {status}$"):
+                reader.deliver(delivery("v1", 1))
+            assert reader.delivered("database") is None
+        reader.deliver(delivery("v1", 1))
+        assert reader.delivered("database") == "v1"
+        thread.join()
+    assert len(asked) == len(answers)
+    assert b"first" not in b"".join(asked)
+
+
+def answer(listener: socket.socket, answers: list[bytes], asked: list[bytes]) -> None:
+    """One connection for each answer."""
+    for one in answers:
+        with listener.accept()[0] as connected:
+            asked.append(connected.recv(4096))
+            connected.sendall(one)
 
 
 def test_a_missing_program_is_a_failed_delivery(tmp_path: Path) -> None:

@@ -3,17 +3,24 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from keyturn.client.view import View
+
+if TYPE_CHECKING:
+    from keyturn.core.status import Status
+    from keyturn.system.processes import Identity
 
 KINDS: Mapping[str, str] = {
     "bundle-dir": "keyturn.client.sources.bundle_dir:BundleDirectory",
     "secret-files": "keyturn.client.sources.secret_files:SecretFiles",
     "azure-key-vault": "keyturn.client.sources.azure_key_vault:AzureKeyVault",
+    "agent": "keyturn.client.sources.agent:Agent",
 }
 UNPROVABLE = frozenset({"secret-files"})
 """Kinds whose versions are none of Keyturn's: a process that reads them has nothing to report."""
+TAKES_REPORTS = frozenset({"agent"})
+"""Kinds that take the reports of a process themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,35 @@ class Source(Protocol):
 
     def nonce(self) -> str:
         """The nonce to prove under, empty when there is none."""
+
+
+@runtime_checkable
+class Pushing(Protocol):
+    """A source that says by itself when there is something else, and that takes this process's reports."""
+
+    def pace(self, max_stale: float) -> None:
+        """How old what is read may become; before the first call of `changed`."""
+
+    def known(self) -> float:
+        """Up to when (CLOCK_BOOTTIME) what was returned last is known to be what is delivered."""
+
+    def ask(self) -> None:
+        """See to it that `changed` gives what is delivered now. Raises `AdapterError`."""
+
+    def wait(self, seconds: float) -> None:
+        """Until there may be something else, somebody rings, or the time is over."""
+
+    def ring(self) -> None:
+        """End the wait."""
+
+    def process(self) -> "Identity":
+        """As whom this process reports. Raises `AdapterError`."""
+
+    def put(self, status: "Status") -> None:
+        """Report. Raises `AdapterError`."""
+
+    def forked(self) -> None:
+        """Begin anew in a child process."""
 
 
 def pause_of(source: Source) -> float:

@@ -34,7 +34,7 @@ class BundleDirectory:
 
     Args:
         table: `{"kind": "bundle-dir", "path": "/run/..."}`.
-        secrets: the secrets to read; others that lie there are left alone.
+        secrets: the secrets to read, none for all that lie there; others are left alone.
 
     Raises:
         ValueError: the table is not like that.
@@ -104,7 +104,7 @@ class BundleDirectory:
         except ValueError as error:
             raise Corrupt(f"{opened.path / INDEX}: {error}", "deliver again") from None
         views = {}
-        for secret in self._secrets:
+        for secret in self._secrets or index.secrets:
             if secret not in index.secrets:
                 raise NotFound(f"{self._path} holds no secret {secret!r}", f"declare it for {index.consumer!r:.80}")
             views[secret] = _view(opened, secret, index.secrets[secret])

@@ -8,8 +8,10 @@ from pathlib import Path
 from keyturn.core.errors import Unavailable
 from keyturn.system.commands import Ended, run
 from keyturn.system.files import Directory
+from keyturn.system.loopback import Request
 from keyturn.system.pidfiles import signal_named
 
+_DONE, _NOT_DONE = 200, 300
 MAX_ASKING = 3.0
 """Seconds that `confirm` may take at most: the target must be looked at more often than every five."""
 
@@ -33,6 +35,7 @@ class Program:
         confirm: the command (argv) that exits with 0 when it runs on what lies there; empty for none.
         timeout: seconds for one command.
         environment: what each command is told, never a value of a secret.
+        http: how it is told by a request, which carries nothing.
     """
 
     signalled: Signal | None
@@ -40,11 +43,12 @@ class Program:
     confirm: tuple[str, ...]
     timeout: float
     environment: Mapping[str, str]
+    http: Request | None = None
 
     @property
     def is_told(self) -> bool:
         """Whether anything follows a switch."""
-        return self.signalled is not None or bool(self.reload)
+        return self.signalled is not None or bool(self.reload) or self.http is not None
 
     def tell(self, home: Path, output: str, more: Mapping[str, str]) -> None:
         """Have it read again; may be repeated.
@@ -59,6 +63,8 @@ class Program:
         """
         if self.signalled is not None:
             signal_named(self.signalled.pid_file, self.signalled.number, self.signalled.user)
+        if self.http is not None:
+            self._request(self.http)
         if self.reload:
             ended = run(self.reload, {**self.environment, **more}, self.timeout)
             with Directory(home, follow=True) as directory:
@@ -68,6 +74,14 @@ class Program:
                     f"{self.reload[0]} was to have {self.environment['KEYTURN_CONSUMER']} read again: {ended.words()}",
                     f"see {home / output}, mend it, then keyturn resume",
                 )
+
+    def _request(self, request: Request) -> None:
+        status = request.status(self.timeout)
+        if not _DONE <= status < _NOT_DONE:
+            raise Unavailable(
+                f"{request.url} was to have {self.environment['KEYTURN_CONSUMER']} read again: it answered {status}",
+                "look at that program, then keyturn resume",
+            )
 
     def asked(self, more: Mapping[str, str]) -> Ended:
         """What `confirm` says. Raises AdapterError when it cannot be started."""

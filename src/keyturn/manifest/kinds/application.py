@@ -12,7 +12,8 @@ class Options(ConsumerTable):
     """An application with `keyturn.client`.
 
     `bundle_dir` is written by Keyturn and read by the application (for `group`, where it runs as
-    another user), `status_dir` the other way; `urls` has one endpoint per process.
+    another user), `status_dir` the other way; `urls` has one endpoint per process. Where `keyturn agent`
+    stands between, both directories are Keyturn's alone.
     """
 
     kind: Literal["application"]
@@ -25,6 +26,10 @@ class Options(ConsumerTable):
     """One endpoint per process, instead of the status directory."""
     group: Identifier | None = None
     """Who may read the bundle, where the application runs as another user."""
+    agent_user: Identifier | None = None
+    """Whose processes get it from the agent: a user's name or number."""
+    agent_group: Identifier | None = None
+    """The same for all members of a group."""
 
     @property
     def reports(self) -> bool:

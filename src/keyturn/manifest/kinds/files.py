@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from keyturn.manifest.consumer import ConsumerTable
 from keyturn.manifest.problems import Flaw
-from keyturn.manifest.shapes import AbsolutePath, FileName, Identifier, Line, PositiveDuration, Several, Table
+from keyturn.manifest.shapes import AbsolutePath, FileName, HttpUrl, Identifier, Line, PositiveDuration, Several, Table
+from keyturn.system.loopback import is_loopback
 
 MAX_TIMEOUT = 15.0
 """Seconds: with the wait for a lock, and the end of its group, less than what is left of a claim."""
@@ -22,10 +23,26 @@ class Signal(Table):
     """Whose process it must be."""
 
 
+class Http(Table):
+    """A request to a program of this host. It carries nothing; 2xx means that it has read again."""
+
+    url: HttpUrl
+    """Plain HTTP to a loopback address, such as `"http://127.0.0.1:9090/-/reload"`."""
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    """As that program wants it."""
+    socket: AbsolutePath | None = None
+    """A unix socket to ask instead of the address."""
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Another host, or a name that could lead to one."""
+        if not is_loopback(self.url):
+            yield Flaw(("url",), "not plain HTTP to a loopback address", 'such as "http://127.0.0.1:9090/-/reload"')
+
+
 class Options(ConsumerTable):
     """Plain files in `bundle_dir`: `database_url`, `database_password`; switched as a whole.
 
-    After each switch comes `signal` or `reload` (argv). `confirm` (argv) says with exit status 0 that
+    After each switch comes `signal`, `reload` (argv) or `http`. `confirm` (argv) says with exit status 0 that
     the program runs on what lies there: that is *claimed*. Without it `grace` is waited.
     """
 
@@ -43,6 +60,8 @@ class Options(ConsumerTable):
     """Signal after each delivery."""
     reload: Several[Line] = ()
     """Command (argv) after each delivery; its program by absolute path."""
+    http: Http | None = None
+    """Request after each delivery."""
     confirm: Several[Line] = ()
     """Command (argv) that exits with 0 when the program runs on what lies there."""
     timeout: PositiveDuration = 10.0
@@ -63,8 +82,9 @@ class Options(ConsumerTable):
     def flaws(self) -> Iterator[Flaw]:
         """Two ways of telling it; programs that the search path would choose; a word taken for a proof."""
         yield from super().flaws()
-        if self.signal is not None and self.reload:
-            yield Flaw(("reload",), "signal and reload both tell it", "leave one of them out")
+        ways = {"signal": self.signal, "reload": self.reload, "http": self.http}
+        if len(told := [way for way, declared in ways.items() if declared]) > 1:
+            yield Flaw((told[-1],), f"{' and '.join(told)} both tell it", "leave one of them out")
         for key, argv in (("reload", self.reload), ("confirm", self.confirm)):
             if argv and not argv[0].startswith("/"):
                 yield Flaw((key,), "the program is not an absolute path", "start it with /")
