@@ -5,10 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from keyturn.client import forks, log
+from keyturn.client import forks, log, voice
 from keyturn.client.adoption import Adoption, Holder
 from keyturn.client.configuration import DEFAULT_FILE, Configuration
 from keyturn.client.handle import Handle
@@ -17,9 +16,6 @@ from keyturn.client.rounds import Rounds, jittered
 from keyturn.client.sources import Generation, Pushing, Source, end, pause_of
 from keyturn.client.view import View
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
-
-if TYPE_CHECKING:
-    from keyturn.client.report import Report
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the source: a few system calls each."""
@@ -75,8 +71,7 @@ class Secrets:
         self._lock = threading.RLock()
         self._adoptions = {name: Adoption(view, self._lock, self._accepted) for name, view in first.views.items()}
         self._prepare()
-        self._say()
-        self._start()
+        self._begin()
         forks.follow(self)
 
     @classmethod
@@ -87,7 +82,7 @@ class Secrets:
             path: the configuration; without one, the first place that says something (`client.opening`).
 
         Raises:
-            UsageError: the configuration cannot be used.
+            UsageError: the configuration cannot be used, or this process has it open already.
             AdapterError: a secret is missing, the source cannot be read, or the status directory
                 cannot be written.
         """
@@ -195,7 +190,19 @@ class Secrets:
             standings = {name: adoption.closed() for name, adoption in self._adoptions.items()}
             with contextlib.suppress(AdapterError):
                 self._report.write(standings, self._source.nonce(), drained=True)
+        voice.leave(self._place, self)
         end(self._source)
+
+    def _begin(self) -> None:
+        """Report for the first time, and go on by ourselves."""
+        self._place = voice.place_of(self._configuration.status_dir, self._configuration.source)
+        voice.take(self._place, self)
+        try:
+            self._say()
+            self._start()
+        except BaseException:
+            voice.leave(self._place, self)
+            raise
 
     def _prepare(self) -> None:
         """What each process needs of its own."""
@@ -203,7 +210,7 @@ class Secrets:
         status_dir = self._configuration.status_dir
         self._report = None
         if status_dir or self._pushing:
-            self._report = _report(self._pushing, status_dir, self._environment)
+            self._report = voice.report(self._pushing, status_dir, self._environment)
         self._said: object = None
         self._said_at = 0.0
 
@@ -378,13 +385,3 @@ class Secrets:
             self._pushing.forked()
         self._prepare()
         self._start()
-
-
-def _report(pushing: Pushing | None, status_dir: Path | None, environment: str) -> "Report":
-    """To the source that takes it, else to the directory. Imported when a process reports."""
-    from keyturn.client.report import Report, StatusDirectory
-
-    if pushing is not None:
-        return Report(pushing, environment)
-    assert status_dir is not None
-    return Report(StatusDirectory(status_dir), environment)

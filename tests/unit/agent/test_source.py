@@ -195,8 +195,9 @@ def test_a_directory_that_is_lost_is_served_from_memory_as_long_as_declared(tmp_
         before = secrets._checked
         until(lambda: secrets._checked > before + 1.0)
         assert not secrets["database-url"].stale
-        with place.open() as another:
-            assert consistent(another.bundle("database"))
+        another = source(place).changed()
+        assert another is not None
+        assert consistent(another.views["database"])
         lost.rename(place.run)
         until(lambda: "over" in agent.whats())
 

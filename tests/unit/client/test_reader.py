@@ -202,6 +202,25 @@ def test_a_process_reports_at_once_and_proves_what_it_holds(place: Place) -> Non
     assert [(i.drained, i.grade) for i in place.instances()] == [(True, Grade.HOLDS)]
 
 
+def test_a_second_one_in_the_same_process_does_not_open(place: Place) -> None:
+    """Its report would take the place of the first one's, which may still use an older version."""
+    with place.open() as secrets:
+        with pytest.raises(UsageError, match="open already"):
+            place.open()
+        secrets.refresh()
+    with place.open() as again:
+        assert again["database-url"].version == "v1"
+
+
+def test_an_open_that_failed_does_not_stand_in_the_way(place: Place) -> None:
+    """The place to report is free again for the next one."""
+    away = (place.run / "status").rename(place.run / "away")
+    with pytest.raises(NotFound):
+        place.open()
+    away.rename(place.run / "status")
+    place.open().close()
+
+
 def test_without_a_status_directory_nothing_is_reported(tmp_path: Path) -> None:
     """The client works as well."""
     place = Place(tmp_path, reports=False)
