@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from keyturn.core.clock import Moment
 from keyturn.core.rejection import Rejection as Rejection  # noqa: PLC0414 - its home was here
 from keyturn.core.secret import Bundle, SecretValue
 
@@ -42,12 +43,18 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of a consumer's instances. `complete` = all that must be there are counted."""
+    """What is known of a consumer's instances. `complete` = all that must be there are counted.
+
+    `untold` are those who have not been told of what was delivered, `told` is when the last one was:
+    a grace begins then, where somebody has to be told.
+    """
 
     instances: tuple[Instance, ...]
     expected: int | None
     complete: bool
     notes: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    told: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

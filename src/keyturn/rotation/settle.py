@@ -107,6 +107,7 @@ class Settle:
         self._looking = clock.now()
         self._begun = log.delivered or self._looking
         self._strangers = False
+        self._graces: dict[str, float] = {}
         self.holdouts: tuple[str, ...] = ()
 
     def look(self) -> None:
@@ -182,7 +183,7 @@ class Settle:
     def _observed(self, consumer: Consumer, observation: Observation) -> Observed:
         rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == consumer.name)
         now = self._clock.now()
-        waited = int(self._waited(now) * 1000)
+        waited = int(self._told(consumer.name, observation, now) * 1000)
         if self._log.excuse_expired(consumer.name, now):
             waited = NOT_WAITED
         return Observed(
@@ -194,6 +195,15 @@ class Settle:
             tuple(seen(instance) for instance in observation.instances),
             min(waited, rule.grace_ms),
         )
+
+    def _told(self, consumer: str, observation: Observation, now: Moment) -> float:
+        """Seconds of grace: none pass while one is still to be told, and they begin when the last one was."""
+        waited = self._waited(now)
+        if consumer not in self._log.rotation.excused:
+            passed = observation.told.elapsed(now) if observation.told else None
+            waited = 0.0 if observation.untold else min(waited, waited if passed is None else passed)
+        self._graces[consumer] = waited
+        return waited
 
     def _waited(self, now: Moment) -> float:
         """Seconds since the delivery; a reboot or a clock step starts them anew (promise 19)."""
@@ -262,7 +272,7 @@ class Settle:
         version = self._target.version
         rule = next(rule for rule in self._log.rotation.plan.consumers if rule.name == picture.consumer)
         if not rule.reports:
-            waited, grace = self._waited(self._clock.now()), rule.grace_ms / 1000
+            waited, grace = self._graces.get(rule.name, 0.0), rule.grace_ms / 1000
             return [f"{rule.name}: cannot report, waited for {waited:.1f} of {grace:g} s"] if waited < grace else []
         lines = [_instance(picture.consumer, one) for one in picture.instances if not one.runs_on(version)]
         if not picture.complete:

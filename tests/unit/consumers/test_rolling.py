@@ -283,6 +283,26 @@ def test_who_is_told_is_told_once(scene: Scene) -> None:
     assert not scene.rolling.reports
 
 
+def test_when_the_last_one_was_told_is_known(scene: Scene) -> None:
+    """Who is still to hear is named; a process that starts later knows when the last one heard, also after a switch."""
+    scene.rolling = scene.made("tell")
+    scene.turn()
+    scene.rolling.roll(SECRET)
+    seen = scene.rolling.observe(SECRET, {})
+    assert seen.untold == ("api-2", "api-3")
+    first = seen.told
+    assert first is not None
+    assert first.elapsed(scene.clock.now()) == 0.0
+    scene.whole()
+    scene.rolling = scene.made("tell")
+    seen = scene.rolling.observe(SECRET, {})
+    assert seen.untold == ()
+    assert seen.told is not None
+    assert first.elapsed(seen.told) == PAUSE * 2
+    scene.rolling.deliver(Delivery("cache", "c1", Bundle({"value": "k"}), 3))
+    assert scene.rolling.observe(SECRET, {}).told == seen.told
+
+
 def test_those_that_read_again_by_themselves_are_left_alone(scene: Scene) -> None:
     """With the action `none` nobody is counted or moved at a delivery."""
     scene.rolling = scene.made("none")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keyturn.consumers.application import Application
-from keyturn.consumers.rolling import Homes, Rolling
+from keyturn.consumers.rolling import Action, Homes, Rolling
 from keyturn.core.clock import SystemClock
 from keyturn.core.secret import Bundle
 from keyturn.rotation.intake import Place, take_in
@@ -25,19 +25,29 @@ class Fleet:
         self.bench.consumers = (self.consumer(home),)
         (self.rolling,) = self.bench.consumers
 
-    def consumer(self, home: Path, ready_within: float = 60.0) -> Rolling:
+    def consumer(
+        self,
+        home: Path,
+        ready_within: float = 60.0,
+        *,
+        action: Action = "restart",
+        pause: float = PAUSE,
+        grace: float = 0.0,
+    ) -> Rolling:
         """The consumer, as a process that starts now makes it."""
         homes = Homes(self.replicas)
         bundle = home / "run" / "bundle"
-        inner = Application(name="api", service="clo", environment="test", bundle_dir=bundle, left=homes.left)
+        inner = Application(
+            name="api", service="clo", environment="test", bundle_dir=bundle, grace=grace, left=homes.left
+        )
         return Rolling(
             kind="compose",
             inner=inner,
             replicas=self.replicas,
             homes=homes,
             bundle_dir=bundle,
-            action="restart",
-            pause=PAUSE,
+            action=action,
+            pause=pause,
             ready_within=ready_within,
             expect=None,
             clock=SystemClock(),
@@ -67,6 +77,21 @@ def test_a_replica_that_does_not_come_back_holds_it_and_retires_nothing(tmp_path
     assert len(fleet.bench.alive()) == 2
     fleet.replicas.slow = False
     fleet.replicas.come_back("api-1")
+    assert fleet.bench.engine().advance(20.0).status == "closed"
+    assert fleet.replicas.moved == ["api-1", "api-2"]
+
+
+def test_no_grace_passes_before_the_last_one_was_told(tmp_path: Path) -> None:
+    """Grace is over since long, and one has not heard of the new version: nothing is retired; told, it closes."""
+    fleet = Fleet(tmp_path)
+    fleet.bench.consumers = (fleet.consumer(tmp_path, action="tell", pause=3600.0, grace=0.01),)
+    fleet.bench.rotate()
+    outcome = fleet.bench.rotate(patience=0.5)
+    assert outcome.status == "waiting"
+    assert fleet.replicas.moved == ["api-1"]
+    assert any("waited for 0.0 of 0.01 s" in line for line in outcome.holdouts)
+    assert len(fleet.bench.alive()) == 2
+    fleet.bench.consumers = (fleet.consumer(tmp_path, action="tell", grace=0.01),)
     assert fleet.bench.engine().advance(20.0).status == "closed"
     assert fleet.replicas.moved == ["api-1", "api-2"]
 

@@ -166,13 +166,22 @@ class Rolling:
         if self._inner.reports:
             return self._reported(secret, versions, present)
         if self._action != "restart":
-            why = "its processes do not report: its grace is waited"
-            return Observation((), None, complete=False, notes=(why,))
+            return self._told(secret, present)
         version = self.delivered(secret)
         owed = self._note.read(self._generations.present())
         seen = tuple(self._instance(one, secret, version, owed) for one in present)
         expected = self._replicas.expected()
         return Observation(seen, expected, complete=expected is not None and len(present) >= expected)
+
+    def _told(self, secret: str, present: tuple[Replica, ...]) -> Observation:
+        """Of those that only hear and never say: who has not been told yet, and when the last one was."""
+        why = "its processes do not report: its grace is waited"
+        lies = self._generations.present() if self._action != "none" else None
+        if lies is None:
+            return Observation((), None, complete=False, notes=(why,))
+        owed = self._note.read(lies)
+        untold = tuple(one.name for one in present if owed is None or one.id in owed.owing(secret))
+        return Observation((), None, complete=False, notes=(why,), untold=untold, told=owed.told if owed else None)
 
     def _instance(self, one: Replica, secret: str, version: str | None, owed: Owed | None) -> Instance:
         """One that is owed is never on what lies there; which version it had read is known, or not."""
@@ -246,7 +255,7 @@ class Rolling:
             self._replicas.restart(one)
         else:
             self._replicas.tell(one)
-            self._note.write(owed.without(one.id))
+            self._note.write(owed.without(one.id, self._clock.now()))
 
     def _heard(self, secret: str, present: tuple[Replica, ...], owed: Owed) -> list[Replica]:
         """Those that were restarted count as ready once a process in them says that it holds what lies there."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from keyturn.core.clock import Moment, parse_rfc3339, rfc3339
 from keyturn.core.errors import NotFound
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory
 
@@ -22,12 +23,14 @@ EVERY = "*"
 class Owed:
     """What is known since `generation` came to lie there.
 
-    `ids` are those who ran when a secret was switched, by its name; `former` the version that lay there before.
+    `ids` are those who ran when a secret was switched, by its name; `former` the version that lay there before;
+    `told` is when the last one was told that had to be.
     """
 
     generation: str
     ids: Mapping[str, frozenset[str]] = field(default_factory=dict)
     former: Mapping[str, str] = field(default_factory=dict)
+    told: Moment | None = None
 
     def owing(self, secret: str) -> frozenset[str]:
         """Who has not read what lies there of that secret."""
@@ -49,11 +52,11 @@ class Owed:
             ids[secret] = running
         if lay is not None and lay != lies:
             former[secret] = lay
-        return Owed(generation, ids, former)
+        return Owed(generation, ids, former, self.told)
 
-    def without(self, told: str) -> "Owed":
-        """That one was told, and owes nothing more."""
-        return Owed(self.generation, {name: some - {told} for name, some in self.ids.items()}, self.former)
+    def without(self, told: str, now: Moment) -> "Owed":
+        """That one was told by now, and owes nothing more."""
+        return Owed(self.generation, {name: some - {told} for name, some in self.ids.items()}, self.former, now)
 
 
 class Note:
@@ -73,7 +76,7 @@ class Note:
             with Directory(self._home, follow=True, private=WRITABLE_BY_OTHERS) as home:
                 said = json.loads(home.read(self._name, MAX_BYTES, private=WRITABLE_BY_OTHERS))
             ids = {name: frozenset(map(str, some)) for name, some in said["ids"].items()}
-            owed = Owed(said["generation"], ids, dict(said["former"]))
+            owed = Owed(said["generation"], ids, dict(said["former"]), _moment(said.get("told")))
         except (NotFound, ValueError, KeyError, TypeError, AttributeError):
             return None  # half a note is none: everybody is owed
         return owed if owed.generation == generation else None
@@ -81,6 +84,15 @@ class Note:
     def write(self, owed: Owed) -> None:
         """Put it there durably."""
         ids = {name: sorted(some) for name, some in owed.ids.items()}
-        text = json.dumps({"generation": owed.generation, "ids": ids, "former": dict(owed.former)})
+        told = owed.told and [rfc3339(owed.told.wall), owed.told.boot, owed.told.monotonic]
+        text = json.dumps({"generation": owed.generation, "ids": ids, "former": dict(owed.former), "told": told})
         with Directory(self._home, follow=True, private=WRITABLE_BY_OTHERS) as home:
             home.write(self._name, text.encode())
+
+
+def _moment(said: list[object] | None) -> Moment | None:
+    """Raises ValueError, TypeError: half a note."""
+    if said is None:
+        return None
+    wall, boot, monotonic = said
+    return Moment(parse_rfc3339(str(wall)), str(boot), float(str(monotonic)))
