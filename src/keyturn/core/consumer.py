@@ -62,7 +62,8 @@ class Delivery:
     """One version of one secret as its consumer gets it: fields, and views under published names.
 
     `fence` is the sequence number of the journal record that announced it: a delivery that arrives
-    late must not put an older version over a newer one (FenceLost).
+    late must not put an older version over a newer one (FenceLost). `former` is the version that its
+    consumers may run on by what was decided, whatever lies there: files can be lost under those who read them.
     """
 
     secret: str
@@ -70,6 +71,7 @@ class Delivery:
     bundle: Bundle
     fence: int
     published: Mapping[str, SecretValue] = field(default_factory=dict)
+    former: str | None = None
 
 
 class Consumer(Protocol):

@@ -20,7 +20,7 @@ from keyturn.rotation import copies
 from keyturn.rotation.events import Done, Fact, Probed, Promoted, Retired, Sent, Staged
 from keyturn.rotation.log import Log
 from keyturn.rotation.machine import CANDIDATE, IDLE, IN_USE
-from keyturn.rotation.orders import family, leaving_slot, view_of
+from keyturn.rotation.orders import family, former_version, leaving_slot, view_of
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.state import Stored
 
@@ -154,11 +154,11 @@ class Effects:
         target = rotation.target_version
         assert target is not None
         bundle = self.bundle(target)
-        views = parts.publish(bundle)
+        views, fence, former = parts.publish(bundle), self._log.fence(intent), former_version(rotation)
         failed: list[AdapterError] = []
         for consumer in parts.consumers:
             try:
-                consumer.deliver(Delivery(parts.name, target.version, bundle, self._log.fence(intent), views))
+                consumer.deliver(Delivery(parts.name, target.version, bundle, fence, views, former))
             except FenceLost:
                 raise
             except AdapterError as error:  # one that takes nothing must not keep the others on what is left

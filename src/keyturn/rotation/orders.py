@@ -146,3 +146,10 @@ def leaving_slot(rotation: Rotation) -> str | None:
 def death_of(rotation: Rotation) -> Death | None:
     """How the old version ended, as far as the stream proves it."""
     return Death.REFUSED if "death:old" in rotation.done else None
+
+
+def former_version(rotation: Rotation) -> str | None:
+    """The version that processes may still run on while they move to the present one; None of a first one."""
+    others = [one.version for one in (rotation.old, *rotation.made) if one is not None]
+    others = [one for one in others if rotation.target_version is None or one != rotation.target_version.version]
+    return others[-1] if others else None

@@ -14,6 +14,7 @@ from keyturn.journal.record import Event
 from keyturn.rotation import copies
 from keyturn.rotation.effects import Effects
 from keyturn.rotation.log import Log
+from keyturn.rotation.orders import former_version
 from keyturn.rotation.parts import Parts
 from keyturn.rotation.state import Stored
 
@@ -61,12 +62,13 @@ def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list
         AdapterError: a consumer could not be looked at, or does not take it.
     """
     lines = []
+    former = former_version(log.rotation) if log.state.rotation is not None else None
     for consumer in parts.consumers:
         lay = consumer.delivered(parts.name)
         if lay != version.version:
             bundle = effects.bundle(version)
             fence = _announce(log, "consumer", consumer.name)
-            consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle)))
+            consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle), former))
             lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
         roll(consumer, parts.name)
     return lines

@@ -2,6 +2,7 @@
 
 import grp
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,17 @@ def test_a_command_is_told_after_the_switch_and_once(tmp_path: Path) -> None:
     for version, fence, bundle in (("v0", 0, OTHER), ("v1", 1, BUNDLE), ("v1", 1, BUNDLE), ("v2", 2, OTHER)):
         reader.deliver(delivery(version, fence, bundle))
     assert (tmp_path / "told").read_text() == "database v1 clo_a\ndatabase v2 clo_b\n"
+
+
+def test_a_second_version_is_told_where_the_files_of_the_first_are_lost(tmp_path: Path) -> None:
+    """That nothing lies there says nothing of what the program runs on."""
+    (tmp_path / "run").mkdir()
+    reader = files(tmp_path, program(script(tmp_path, f"echo told >> {tmp_path}/told")))
+    reader.deliver(delivery("v1", 1))
+    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    reader.deliver(replace(delivery("v2", 2, OTHER), former="v1"))
+    assert (tmp_path / "told").read_text() == "told\n"
 
 
 def test_the_first_version_of_a_secret_is_told_to_nobody(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A rotation whose consumer has to be moved: the engine moves it, one replica at a time, and waits for the last."""
 
+import shutil
 from pathlib import Path
 
 from keyturn.consumers.application import Application
@@ -93,6 +94,28 @@ def test_no_grace_passes_before_the_last_one_was_told(tmp_path: Path) -> None:
     assert len(fleet.bench.alive()) == 2
     fleet.bench.consumers = (fleet.consumer(tmp_path, action="tell", grace=0.01),)
     assert fleet.bench.engine().advance(20.0).status == "closed"
+    assert fleet.replicas.moved == ["api-1", "api-2"]
+
+
+def test_files_lost_in_the_middle_take_nobody_off_the_list(tmp_path: Path) -> None:
+    """The directory vanishes while one is still on the old version: that one is moved before anything is retired."""
+    fleet = Fleet(tmp_path)
+    fleet.bench.rotate()
+    fleet.bench.consumers = (fleet.consumer(tmp_path, pause=3600.0),)
+    assert fleet.bench.rotate(patience=0.5).status == "waiting"
+    assert fleet.replicas.moved == ["api-1"]
+    shutil.rmtree(tmp_path / "run")
+    fleet.bench.consumers = (fleet.consumer(tmp_path),)
+    assert fleet.bench.engine().advance(20.0).status == "closed"
+    assert "api-2" in fleet.replicas.moved
+
+
+def test_files_lost_before_it_take_nobody_off_the_list(tmp_path: Path) -> None:
+    """Nothing lies there when the second version comes: all that run may be on the first one, and are moved."""
+    fleet = Fleet(tmp_path)
+    fleet.bench.rotate()
+    shutil.rmtree(tmp_path / "run")
+    assert fleet.bench.rotate().status == "closed"
     assert fleet.replicas.moved == ["api-1", "api-2"]
 
 

@@ -74,7 +74,7 @@ class Files:
         """Switch to files with this version, then tell the program; repeated until both were done.
 
         The first version of a secret is told to nobody: no program can have read another one, and one
-        that needs it cannot run yet.
+        that needs it cannot run yet. That nothing lies there does not make it the first one.
 
         Raises:
             FenceLost: a later delivery of this secret lies there; the program is told nothing.
@@ -119,7 +119,8 @@ class Files:
         makes up for it; who is killed before the switch leaves a word too many, which does no harm.
         """
         files = following(delivery, read, self._empty, self._layout)
-        replaces = read is not None and self._version(delivery.secret) is not None
+        lay = self._version(delivery.secret) if read is not None else None
+        replaces = (lay or delivery.former) is not None
         if files is not None and replaces and self._program.is_told:
             with Directory(self._generations.home, follow=True) as home:
                 home.write(self._untold, b"")

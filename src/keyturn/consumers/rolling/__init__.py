@@ -119,7 +119,7 @@ class Rolling:
         """Put the version where they read it, then note who runs on what lay there before; repeatable.
 
         The first version of a secret moves nobody: none can have read another one, and one that needs
-        it cannot run yet.
+        it cannot run yet. That nothing lies there does not make it the first one.
 
         Raises:
             AdapterError: it was not delivered, or nobody could be counted; `delivered` then says so.
@@ -129,7 +129,8 @@ class Rolling:
             return
         self._generations.prepare()
         with self._alone(LOCK_WAIT):
-            before, lay = self._generations.present(), self._inner.delivered(delivery.secret)
+            before = self._generations.present()
+            lay = self._inner.delivered(delivery.secret) or delivery.former
             owed = Owed("") if before is None else self._note.read(before)
             self._inner.deliver(delivery)
             present = self._generations.present() or ""
