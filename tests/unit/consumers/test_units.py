@@ -55,6 +55,7 @@ def test_a_name_is_no_option(tmp_path: Path) -> None:
     [
         (ONE.replace("=loaded", "=not-found"), 0, NotFound),
         (ONE.replace("MainPID", "Other"), 0, Unavailable),
+        (ONE.replace("=41", "=forty-one"), 0, Unavailable),
         (ONE, 1, Unavailable),
     ],
 )

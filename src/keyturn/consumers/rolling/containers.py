@@ -7,8 +7,9 @@ its health check printed may hold values.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from keyturn.consumers.rolling.asking import Asking, agrees
@@ -22,6 +23,9 @@ FORMAT = (
     '{"id":{{json .Id}},"name":{{json .Name}},"host":{{json .Config.Hostname}},"status":{{json .State.Status}},'
     '"started":{{json .State.StartedAt}},"pid":{{json .State.Pid}},'
     '"health":{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}}}'
+)
+_SHAPE: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
+    {**dict.fromkeys(("id", "name", "host", "status", "started"), str), "pid": int, "health": (str, type(None))}
 )
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -117,8 +121,10 @@ class Containers:
         for first in range(0, len(ids), AT_ONCE):
             some = ids[first : first + AT_ONCE]
             said = self._asking.said("container", "inspect", f"--format={FORMAT}", *some)
-            for line in said.splitlines():
-                yield self._replica(_parsed(line))
+            found = [_parsed(line) for line in said.splitlines()]
+            if [one["id"] for one in found] != some:
+                raise Unavailable(f"the engine described {len(found)} containers, and not the {len(some)} asked for")
+            yield from map(self._replica, found)
 
     def _replica(self, said: dict[str, Any]) -> Replica:
         name, status, health = str(said["name"]).lstrip("/"), str(said["status"]), said["health"]
@@ -159,8 +165,8 @@ def _same(one: Replica, process: Identity) -> bool:
 def _parsed(line: str) -> dict[str, Any]:
     try:
         said = json.loads(line)
-        if isinstance(said, dict) and {"id", "name", "host", "status", "started", "pid", "health"} <= said.keys():
+        if isinstance(said, dict) and all(isinstance(said.get(name), kind) for name, kind in _SHAPE.items()):
             return said
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise Unavailable("the engine did not describe a container as it was asked to")

@@ -1,5 +1,6 @@
 """Units of systemd on this machine: services, or all loaded instances of a template."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Units:
 
 def _properties(block: str) -> Mapping[str, str]:
     found = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-    if not found.keys() >= set(PROPERTIES):
+    if not found.keys() >= set(PROPERTIES) or not re.fullmatch("[0-9]{0,10}", found["MainPID"]):
         raise Unavailable("systemctl show did not name all that it was asked for", "systemctl show UNIT")
     return found
 
