@@ -151,6 +151,39 @@ def test_one_that_does_not_come_back_stops_it(scene: Scene) -> None:
     assert scene.whole() == ["api-1", "api-2", "api-3"]
 
 
+def test_one_that_ends_again_and_again_is_not_waited_for_without_end(scene: Scene) -> None:
+    """Each start gives it another id; it is the same one that is not back."""
+    scene.turn()
+    scene.replicas.slow = True
+    scene.rolling.roll(SECRET)
+    scene.rolling.roll(SECRET)
+    for _ in range(5):
+        scene.clock.sleep(10.0)
+        scene.replicas.start("api-1")
+        scene.rolling.roll(SECRET)
+    scene.clock.sleep(10.0)
+    scene.replicas.start("api-1")
+    with pytest.raises(Unavailable, match="api-1 was moved and is not ready after 60 s"):
+        scene.rolling.roll(SECRET)
+    assert scene.replicas.moved == ["api-1"]
+
+
+@pytest.mark.parametrize("names", [("api-1",), ("api-1", "api-2")])
+def test_one_that_falls_later_has_all_its_time_again(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """It was back in between: what it took then does not count now, whether others are to move or not."""
+    scene = Scene(tmp_path, *names)
+    scene.turn()
+    scene.replicas.slow = True
+    scene.rolling.roll(SECRET)
+    scene.rolling.roll(SECRET)
+    scene.replicas.come_back("api-1")
+    scene.rolling.roll(SECRET)
+    scene.clock.sleep(3600.0)
+    scene.replicas.fall("api-1")
+    scene.rolling.roll(SECRET)
+    assert scene.replicas.moved == ["api-1"]
+
+
 def test_the_last_one_is_waited_for_as_well(tmp_path: Path) -> None:
     """That nobody is left to move does not hide that the last one is not back."""
     scene = Scene(tmp_path, "api-1")

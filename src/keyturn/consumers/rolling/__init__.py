@@ -237,6 +237,7 @@ class Rolling:
         present = self._replicas.present()
         here = {one.id for one in present}
         if not owed.all & here and all(one.ready for one in present):
+            self._awaits = None
             return
         looked = tuple(self._heard(secret, present, owed))
         expected = self._replicas.expected()
@@ -246,7 +247,9 @@ class Rolling:
                 f"{len(present)} of {expected} replicas of {self.name} are there: none is moved before all are",
                 "start the others, or mend their number; then keyturn resume",
             )
-        if turn is Turn.WAIT and one is not None:
+        if turn is not Turn.WAIT:
+            self._awaits = None
+        elif one is not None:
             self._await(one)
         if turn is Turn.MOVE and one is not None and self._rested(frozenset(here - owed.all)):
             self._move(one, owed)
@@ -277,14 +280,14 @@ class Rolling:
         ]
 
     def _await(self, one: Replica) -> None:
-        """One that was moved is not ready yet: what is waited for has an end."""
+        """One that was moved is not ready yet: what is waited for has an end, however often it is started meanwhile."""
         self._rests = None
         now = self._clock.now()
-        if self._awaits is None or self._awaits[0] != one.id:
-            self._awaits = (one.id, now)
+        if self._awaits is None or self._awaits[0] != one.name:
+            self._awaits = (one.name, now)
         passed = self._awaits[1].elapsed(now)
         if passed is None:
-            self._awaits = (one.id, now)
+            self._awaits = (one.name, now)
         elif passed >= self._ready_within:
             raise Unavailable(
                 f"{one.name} was moved and is not ready after {passed:.0f} s ({one.state}): the others are left alone",
