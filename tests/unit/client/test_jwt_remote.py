@@ -272,6 +272,21 @@ def test_a_key_is_read_once_for_as_long_as_it_stands_there(keys: RemoteKeys, ser
     assert after.algorithm == "EdDSA"
 
 
+def test_an_answer_without_end_is_ended(server: KeySetServer, authority: Authority, clock: Hand) -> None:
+    """One that comes letter by letter: it is over after the time-out, and the address is asked again."""
+    bounds = Bounds(ttl=300, interval=30, outage=3600, timeout=0.2)
+    keys = RemoteKeys(server.url, bounds, context=trusting(authority), clock=clock)
+    server.dripping = True
+
+    def asked_again() -> bool:
+        clock.at += 60
+        with pytest.raises(Unavailable):
+            keys.find(FORMER.kid)
+        return len(server.requests) > 1
+
+    until(asked_again)
+
+
 def test_a_redirection_is_not_followed(keys: RemoteKeys, server: KeySetServer) -> None:
     """It could lead anywhere, into the network of this service as well."""
     server.status, server.location = 302, "/elsewhere"

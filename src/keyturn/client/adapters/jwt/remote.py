@@ -1,15 +1,18 @@
 """`RemoteKeys`: the key set of another service, from the address where it publishes it."""
 
 import http.client
+import io
 import logging
 import math
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from keyturn.client.adapters.jwt.key_set import by_kid
@@ -149,7 +152,7 @@ class RemoteKeys:
         if wait and flight is not None:
             flight.join(self._bounds.timeout)
             if flight.is_alive():
-                self._failure = Unavailable(f"{self._place.netloc} did not answer in {self._bounds.timeout:g} s")
+                self._failure = self._late()
 
     def _fetch(self) -> None:
         """One attempt, which leaves a document or a failure."""
@@ -172,17 +175,24 @@ class RemoteKeys:
                     found.append(key)
                     seen[key.kid] = one
             return Document(at, by_kid(found), seen)
+        except TimeoutError:
+            raise self._late() from None
         except (OSError, http.client.HTTPException) as error:
             # before ValueError, which an error of a certificate is as well
             raise Unavailable(f"{self._place.netloc}: {type(error).__name__}") from None
         except ValueError as error:
             raise Corrupt(f"{self._place.netloc} sent {error}") from None
 
+    def _late(self) -> Unavailable:
+        return Unavailable(f"{self._place.netloc} did not answer in {self._bounds.timeout:g} s")
+
     def _get(self) -> bytes:
         place = self._place
         connection = self._connection()
         try:
             path = (place.path or "/") + (f"?{place.query}" if place.query else "")
+            connection.connect()
+            connection.response_class = partial(_Answer, until=time.monotonic() + self._bounds.timeout)  # type: ignore[assignment]  # it is called, no more
             connection.request("GET", path, headers={"Accept": "application/json, application/jwk-set+json"})
             with closing(connection.getresponse()) as answer:
                 return self._text(answer)
@@ -203,6 +213,34 @@ class RemoteKeys:
             return http.client.HTTPConnection(host, port, timeout=self._bounds.timeout)
         context = self._context or ssl.create_default_context(cafile=host_authorities())
         return http.client.HTTPSConnection(host, port, timeout=self._bounds.timeout, context=context)
+
+
+class _Answer(http.client.HTTPResponse):
+    """One that must be over by `until`: the time-out of a socket is for each piece of it alone."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, until: float, **more: Any) -> None:  # noqa: ANN401 - as the parent has them
+        super().__init__(sock, *arguments, **more)
+        self.fp = io.BufferedReader(_Pieces(self.fp.detach(), sock, until))
+
+
+class _Pieces(io.RawIOBase):
+    def __init__(self, pieces: io.RawIOBase, sock: socket.socket, until: float) -> None:
+        self._pieces, self._sock, self._until = pieces, sock, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as the parent has it
+        """Raises TimeoutError."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._pieces.readinto(buffer)
+
+    def close(self) -> None:
+        self._pieces.close()
+        super().close()
 
 
 def _unchanged(one: object, former: Document) -> str | None:
