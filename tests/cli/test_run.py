@@ -113,6 +113,7 @@ def test_the_env_of_the_client_file_names_the_variables(keyturn: Keyturn, night:
         (["/nonexistent/program"], 127),
         (["/etc/passwd"], 126),
         (["/etc/passwd/x"], 127),
+        ([""], 127),
     ],
 )
 def test_the_exit_status_is_the_programs_or_says_why_there_is_none(

@@ -35,7 +35,7 @@ def test_the_program_finds_files_and_no_value_in_its_environment(keyturn: Keytur
 
 @pytest.mark.parametrize(
     ("argv", "status"),
-    [(["sh", "-c", "exit 3"], 3), (["sh", "-c", "kill -TERM $$"], 143), (["/nonexistent/program"], 127)],
+    [(["sh", "-c", "exit 3"], 3), (["sh", "-c", "kill -TERM $$"], 143), (["/nonexistent/program"], 127), ([""], 127)],
 )
 def test_the_exit_status_is_the_programs(keyturn: Keyturn, night: Night, argv: list[str], status: int) -> None:
     """128 and the number where a signal ended it; 127 where there is none."""

@@ -39,6 +39,8 @@ def become(
         environment: all variables it has.
         mask: the signals that it finds blocked; None leaves them as they are.
     """
+    if not argv[0]:
+        return NotStarted(NOT_THERE, "a program without a name is not there")
     _as_found(mask)
     try:
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - an argv, no shell
