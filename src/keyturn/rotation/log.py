@@ -142,6 +142,10 @@ class Log:
         """The fence of an effect: its intent's sequence number, above every one that was lost in a gap."""
         return intent + self._lost
 
+    def excused(self, consumer: str) -> bool:
+        """Whether the open rotation was released from it: what it answers, or that it cannot, stops nothing."""
+        return self.state.rotation is not None and consumer in self.state.rotation.excused
+
     def excuse_expired(self, consumer: str, now: Moment) -> bool:
         """Whether the consumer was excused, and the excuse is over."""
         until = self._excuses.get(consumer)

@@ -8,7 +8,7 @@ lie where its consumer reads (a tmpfs after a reboot) is delivered again.
 
 from keyturn.core.agreement import Agreement
 from keyturn.core.consumer import Delivery, roll
-from keyturn.core.errors import Conflict
+from keyturn.core.errors import AdapterError, Conflict, FenceLost
 from keyturn.core.rotator import SlotLook
 from keyturn.journal.record import Event
 from keyturn.rotation import copies
@@ -64,13 +64,19 @@ def redeliver(parts: Parts, log: Log, effects: Effects, version: Stored) -> list
     lines = []
     former = former_version(log.rotation) if log.state.rotation is not None else None
     for consumer in parts.consumers:
-        lay = consumer.delivered(parts.name)
-        if lay != version.version:
-            bundle = effects.bundle(version)
-            fence = _announce(log, "consumer", consumer.name)
-            consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle), former))
-            lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
-        roll(consumer, parts.name)
+        try:
+            lay = consumer.delivered(parts.name)
+            if lay != version.version:
+                bundle = effects.bundle(version)
+                fence = _announce(log, "consumer", consumer.name)
+                consumer.deliver(Delivery(parts.name, version.version, bundle, fence, parts.publish(bundle), former))
+                lines.append(f"version {lay or 'none'} lay where {consumer.name} reads, now it is {version.version}")
+            roll(consumer, parts.name)
+        except FenceLost:
+            raise
+        except AdapterError:
+            if not log.excused(consumer.name):
+                raise
     return lines
 
 

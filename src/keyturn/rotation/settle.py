@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from keyturn.core.clock import Clock, Moment, rfc3339
 from keyturn.core.consumer import Consumer, Instance, Observation, roll
+from keyturn.core.errors import AdapterError
 from keyturn.core.rotator import Sample, Session
 from keyturn.core.secret import Bundle
 from keyturn.rotation.effects import Effects
@@ -116,7 +117,7 @@ class Settle:
         if not self.under_way():
             return
         for consumer in self._parts.consumers:
-            roll(consumer, self._parts.name)
+            self._roll(consumer)
         pictures = [self._observe(consumer) for consumer in self._parts.consumers]
         sessions = self._sample()
         if not self._everyone_seen():
@@ -163,7 +164,7 @@ class Settle:
         return (current_step(rotation) if rotation else None) or ""
 
     def _observe(self, consumer: Consumer) -> Picture:
-        observation = consumer.observe(self._parts.name, self._bundles)
+        observation = self._asked(consumer)
         for instance in observation.instances:
             self._note_rejection(consumer, instance)
         if self.under_way():
@@ -171,6 +172,22 @@ class Settle:
         return Picture(
             consumer.name, observation.expected, observation.complete, observation.instances, observation.notes
         )
+
+    def _roll(self, consumer: Consumer) -> None:
+        try:
+            roll(consumer, self._parts.name)
+        except AdapterError:
+            if not self._log.excused(consumer.name):
+                raise
+
+    def _asked(self, consumer: Consumer) -> Observation:
+        """What is seen of it; of one that was excused, at worst that nothing can be."""
+        try:
+            return consumer.observe(self._parts.name, self._bundles)
+        except AdapterError as error:
+            if not self._log.excused(consumer.name):
+                raise
+            return Observation((), None, complete=False, notes=(error.message,))
 
     def _note_rejection(self, consumer: Consumer, instance: Instance) -> None:
         refusal = instance.rejection
@@ -199,7 +216,7 @@ class Settle:
     def _told(self, consumer: str, observation: Observation, now: Moment) -> float:
         """Seconds of grace: none pass while one is still to be told, and they begin when the last one was."""
         waited = self._waited(now)
-        if consumer not in self._log.rotation.excused:
+        if not self._log.excused(consumer):
             passed = observation.told.elapsed(now) if observation.told else None
             waited = 0.0 if observation.untold else min(waited, waited if passed is None else passed)
         self._graces[consumer] = waited
@@ -254,7 +271,7 @@ class Settle:
             self._log.append(self._window.record(rotation.id, self._leaving))
         for consumer in self._parts.consumers:
             if self.under_way():
-                fact = self._observed(consumer, consumer.observe(self._parts.name, self._bundles))
+                fact = self._observed(consumer, self._asked(consumer))
                 self._write(fact, always=True)
 
     def _everyone_seen(self) -> bool:

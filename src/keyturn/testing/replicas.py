@@ -1,6 +1,6 @@
 """A stand-in for whoever runs replicas: it keeps the contract of `replicas_contract`, in memory."""
 
-from keyturn.core.errors import AdapterError, NotFound
+from keyturn.core.errors import AdapterError, NotFound, Unavailable
 from keyturn.core.rolling import Replica
 from keyturn.system.processes import Identity
 
@@ -12,6 +12,7 @@ class MemoryReplicas:
         moved: who was restarted or told, in order.
         slow: while set, one that is restarted is not ready until `come_back`.
         failing: raised instead of what is asked for next, once.
+        away: while set, nothing can be asked.
         homes: the replica, by name, of each process that reports.
     """
 
@@ -22,6 +23,7 @@ class MemoryReplicas:
         self.moved: list[str] = []
         self.slow = False
         self.failing: AdapterError | None = None
+        self.away = False
         self.homes: dict[str, str] = {}
 
     def present(self) -> tuple[Replica, ...]:
@@ -81,3 +83,5 @@ class MemoryReplicas:
         failing, self.failing = self.failing, None
         if failing is not None:
             raise failing
+        if self.away:
+            raise Unavailable("whoever runs them does not answer")

@@ -3,11 +3,14 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from keyturn.consumers.application import Application
 from keyturn.consumers.rolling import Action, Homes, Rolling
 from keyturn.core.clock import SystemClock
 from keyturn.core.secret import Bundle
 from keyturn.rotation.intake import Place, take_in
+from keyturn.rotation.outcome import Outcome
 from keyturn.rotation.parts import Policy
 from keyturn.rotation.serving import Served, serve
 from keyturn.testing.bench import Bench
@@ -25,6 +28,13 @@ class Fleet:
         self.bench.policy = Policy(window=0.05, poll=0.01, pause=0.01, proof={"api": "claimed"})
         self.bench.consumers = (self.consumer(home),)
         (self.rolling,) = self.bench.consumers
+
+    def rotate_until_moved(self) -> Outcome:
+        """Go on until one was moved, and a moment longer."""
+        outcome = self.bench.rotate(patience=0.3)
+        while outcome.status == "waiting" and not self.replicas.moved:
+            outcome = self.bench.engine().advance(0.3)
+        return self.bench.engine().advance(0.3) if outcome.status == "waiting" else outcome
 
     def consumer(
         self,
@@ -82,12 +92,26 @@ def test_a_replica_that_does_not_come_back_holds_it_and_retires_nothing(tmp_path
     assert fleet.replicas.moved == ["api-1", "api-2"]
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_an_excuse_releases_it_from_one_that_does_not_come_back(tmp_path: Path, *, away: bool) -> None:
+    """Neither a replica that stays down nor an engine that does not answer holds a rotation that was released."""
+    fleet = Fleet(tmp_path)
+    fleet.bench.rotate()
+    fleet.bench.consumers = (fleet.consumer(tmp_path, ready_within=0.05),)
+    fleet.replicas.slow = True
+    assert fleet.bench.rotate().status == "waiting"
+    fleet.replicas.away = away
+    fleet.bench.engine().excuse("api", "2999-01-01T00:00:00Z", "host is lost")
+    assert fleet.bench.engine().advance(20.0).status == "closed"
+    assert fleet.replicas.moved == ["api-1"]
+
+
 def test_no_grace_passes_before_the_last_one_was_told(tmp_path: Path) -> None:
     """Grace is over since long, and one has not heard of the new version: nothing is retired; told, it closes."""
     fleet = Fleet(tmp_path)
     fleet.bench.consumers = (fleet.consumer(tmp_path, action="tell", pause=3600.0, grace=0.01),)
     fleet.bench.rotate()
-    outcome = fleet.bench.rotate(patience=0.5)
+    outcome = fleet.rotate_until_moved()
     assert outcome.status == "waiting"
     assert fleet.replicas.moved == ["api-1"]
     assert any("waited for 0.0 of 0.01 s" in line for line in outcome.holdouts)
@@ -102,7 +126,7 @@ def test_files_lost_in_the_middle_take_nobody_off_the_list(tmp_path: Path) -> No
     fleet = Fleet(tmp_path)
     fleet.bench.rotate()
     fleet.bench.consumers = (fleet.consumer(tmp_path, pause=3600.0),)
-    assert fleet.bench.rotate(patience=0.5).status == "waiting"
+    assert fleet.rotate_until_moved().status == "waiting"
     assert fleet.replicas.moved == ["api-1"]
     shutil.rmtree(tmp_path / "run")
     fleet.bench.consumers = (fleet.consumer(tmp_path),)
