@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -291,6 +292,30 @@ def test_a_text_that_is_kept_holds_the_old_version_in_use(place: Place, secrets:
     secrets.refresh()
     assert oldest(place) == "v1"
     del second
+    until(lambda: gc.collect() >= 0 and oldest(place) == "v2")
+
+
+@pytest.mark.parametrize("kind", [SecretStr, SecretBytes])
+def test_a_copy_of_settings_holds_the_old_version_in_use(place: Place, secrets: Secrets, kind: type) -> None:
+    """However deep it is: it has the text that is known, which behaves like any other one of its kind."""
+    made = settings(secrets, {"url": (kind, Field(alias="database-url"))})()
+    until(lambda: oldest(place) == "v1")
+    copied = made.model_copy(deep=True)
+    plain = kind("postgresql://v1" if kind is SecretStr else b"postgresql://v1")
+    assert copied.url == plain == pickle.loads(pickle.dumps(copied.url))  # noqa: S301 - our own bytes
+    assert (repr(copied.url), hash(copied.url), copied.url != kind(plain.get_secret_value() * 2)) == (
+        repr(plain),
+        hash(plain),
+        True,
+    )
+    place.deliver("v2")
+    until(lambda: place.instances()[0].newest == "v2" and secrets["database-url"].version == "v2")
+    del made
+    gc.collect()
+    for _ in range(3):
+        secrets.refresh()
+    assert oldest(place) == "v1"
+    del copied
     until(lambda: gc.collect() >= 0 and oldest(place) == "v2")
 
 

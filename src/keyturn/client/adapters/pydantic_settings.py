@@ -211,7 +211,7 @@ class KeyturnSettingsSource(PydanticBaseSettingsSource):
     def _kept(self, kind: _Kind, view: View, value: SecretValue) -> SecretStr | SecretBytes:
         """The text, on the list of what is in use before anybody has it."""
         text: SecretStr | SecretBytes
-        text = SecretStr(value.reveal()) if kind is _Kind.TEXT else SecretBytes(value.reveal().encode())
+        text = _STR(value.reveal()) if kind is _Kind.TEXT else _BYTES(value.reveal().encode())
         kept(self._secrets, view.secret).keep(text, view.version)
         return text
 
@@ -223,6 +223,21 @@ class KeyturnSettingsSource(PydanticBaseSettingsSource):
                 "make it a LiveHandle or a SecretStr, or say elsewhere=[field] if it is no secret of Keyturn's",
             )
         return _text(value.reveal())
+
+
+def _shared(base: Any) -> Any:  # noqa: ANN401 - a class made at run time
+    """The same class, whose copies are itself: whoever copies settings has the text that is on the list."""
+    own = {
+        "__copy__": lambda self: self,
+        "__deepcopy__": lambda self, _: self,
+        "__eq__": lambda self, other: isinstance(other, base) and self.get_secret_value() == other.get_secret_value(),
+        "__hash__": base.__hash__,
+        "__reduce__": lambda self: (base, (self.get_secret_value(),)),
+    }
+    return type(base.__name__, (base,), own)
+
+
+_STR, _BYTES = _shared(SecretStr), _shared(SecretBytes)
 
 
 def _field(path: str, info: FieldInfo, secret: str | None) -> _Field:
