@@ -23,6 +23,8 @@ _SAFE = re.compile(r"(?:[A-Za-z/$]|\./)[A-Za-z0-9_./@=+$,-]*(?::[A-Za-z0-9_./@=+
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _COMMENT = re.compile(r"[\s{\[,]#")
 STEP = 2
+MOST = 100_000
+"""Nodes, written out: a few lines of aliases could stand for more than any machine can hold."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class YamlText:
     def data(self) -> Data:
         """What it means, merges resolved. Raises ValueError."""
         try:
+            if self.root is not None and _weight(self.root, {}) > MOST:
+                raise ValueError("its aliases stand for too much")
             return None if self.root is None else _plain(self.root)
         except RecursionError:
             raise ValueError("an alias that holds itself") from None
@@ -210,6 +214,14 @@ class YamlText:
 
     def _spliced(self, start: int, end: int, text: str) -> "YamlText":
         return YamlText(f"{self.text[:start]}{text}{self.text[end:]}")
+
+
+def _weight(node: Node, known: dict[int, int]) -> int:
+    """How many nodes it is, written out without aliases."""
+    if id(node) not in known:
+        inside = [one for pair in node.value for one in pair] if isinstance(node, MappingNode) else node.value
+        known[id(node)] = 1 + sum(_weight(one, known) for one in inside if isinstance(one, Node))
+    return known[id(node)]
 
 
 def _plain(node: Node) -> Data:

@@ -171,3 +171,10 @@ def test_any_value_is_written_so_that_others_read_it_back(value: Any, path: tupl
         found = found[step]
     assert found == value
     assert page.put(path, value) is page
+
+
+def test_aliases_that_stand_for_too_much_are_refused() -> None:
+    """A few lines whose aliases would be a billion texts, written out."""
+    text = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    with pytest.raises(ValueError, match="aliases stand for too much"):
+        _ = YamlText(text).data
