@@ -5,6 +5,7 @@ A forked child has the memory of its parent and none of its threads, and is anot
 
 import atexit
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -25,41 +26,59 @@ class Forkable(Protocol):
         """Stop, and say so."""
 
 
+class _Held(threading.local):
+    """What the fork of this thread holds: another thread may be about to fork as well."""
+
+    def __init__(self) -> None:
+        self.all: list[Forkable] = []
+
+
 _open: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
-_forking: list[Forkable] = []
+_counting = threading.RLock()
+"""Guards `_open`, and is held for nothing else."""
+_held = _Held()
 
 
 def follow(opened: Forkable) -> None:
     """Tell it of forks, and close it at the end of the process."""
-    _open.add(opened)
+    with _counting:
+        _open.add(opened)
 
 
 def leave(opened: Forkable) -> None:
     """Forget it."""
-    _open.discard(opened)
+    with _counting:
+        _open.discard(opened)
 
 
 def _before_fork() -> None:
-    _forking[:] = _open
-    for opened in _forking:
+    """In one order, so that two threads which fork do not wait for each other."""
+    with _counting:
+        found = sorted(_open, key=id)
+    for opened in found:
         opened.before_fork()
+        _held.all.append(opened)
 
 
 def _after_fork_in_parent() -> None:
-    for opened in _forking:
-        opened.after_fork_in_parent()
-    _forking.clear()
+    while _held.all:
+        _held.all.pop().after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
-    for opened in _forking:
+    """Also what was opened since: this is the only thread."""
+    global _counting  # noqa: PLW0603 - the thread that held it is not here
+    _counting = threading.RLock()
+    _held.all.clear()
+    for opened in tuple(_open):
         opened.after_fork_in_child()
-    _forking.clear()
 
 
 @atexit.register
 def _close_all() -> None:
-    for opened in tuple(_open):
+    with _counting:
+        found = tuple(_open)
+    for opened in found:
         opened.close()
 
 
