@@ -186,17 +186,21 @@ class Adoption:
         with self._lock:
             if candidate != self._delivered:
                 return  # another one was delivered while this one was tried
-            self._untried = [one for one in self._untried if one not in asked]
+            known = {id(one) for one in asked}
+            self._untried = [one for one in self._untried if id(one) not in known]
             if not fresh:
                 self._rejection = None if not self._untried else self._rejection
                 return
-            if len(asked) != len(self._holders):
+            if not known.issuperset(map(id, self._holders)):
                 return  # a holder came while the others tried: the next step asks it as well
             self._accept(candidate)
             holders = tuple(self._holders)
         self._on_accept(candidate)
         for holder in holders:
-            holder.switch(candidate)
+            try:
+                holder.switch(candidate)
+            except Exception as error:  # noqa: BLE001 - the others must not stay behind; what it uses, `settle` says
+                log.error("a holder of %s failed to switch: %s", candidate.secret, reason(error))
 
     def _accept(self, view: View) -> None:
         """Under the lock. The version goes to the end of those in use: the others are older."""

@@ -272,6 +272,50 @@ def test_a_holder_that_comes_during_a_trial_is_asked_as_well() -> None:
     assert (scene.accepted, late.tried, late.current) == (["v2"], ["v2"], "v2")
 
 
+class Stumbling(Rental):
+    """A holder that does not do what it must."""
+
+    def switch(self, view: View) -> None:
+        """Fail, and stay where it is."""
+        raise RuntimeError(view.version)
+
+
+def test_a_holder_that_fails_to_switch_leaves_nobody_behind() -> None:
+    """The others switch, and the report says that the old version is in use until it is not."""
+    stumbling, other = Stumbling(), Rental()
+    scene = Scene(stumbling, other)
+    scene.adoption.deliver(V2)
+    scene.adoption.step(0)
+    assert (scene.accepted, other.current) == (["v2"], "v2")
+    assert scene.standing() == ("v2", "v1", ("v1", "v2"), ())
+
+
+class Leaving(Rental):
+    """A holder in whose place another one comes during its trial, once."""
+
+    scene: Scene
+    successor: Rental | None = None
+
+    def try_new(self, view: View) -> None:
+        """Make way."""
+        super().try_new(view)
+        successor, self.successor = self.successor, None
+        if successor:
+            self.scene.adoption.release(self)
+            self.scene.adoption.hold(successor)
+
+
+def test_a_holder_that_takes_the_place_of_another_during_a_trial_is_asked_as_well() -> None:
+    """As many as were asked are there, and they are others."""
+    leaving, late = Leaving(), Rental(refuse=ValueError())
+    scene = Scene(leaving)
+    leaving.scene, leaving.successor = scene, late
+    scene.adoption.deliver(V2)
+    scene.adoption.step(0)
+    scene.adoption.step(0)
+    assert (scene.accepted, late.tried, late.current) == ([], ["v2"], "v1")
+
+
 def test_only_the_last_drained_versions_are_kept() -> None:
     """Their proof keys are not kept for ever."""
     scene = Scene()
