@@ -6,6 +6,7 @@ which version a file is: the name that it gets here is made of its inode and its
 
 import os
 import stat
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +23,9 @@ from keyturn.core.secret import FIELD, MAX_FIELD_BYTES, Bundle
 from keyturn.system.files import WRITABLE_BY_OTHERS, Directory, typed_errors
 
 VALUE = "value"
-_TRIES = 5
+PATIENCE = 1.0
+"""Seconds within which files that change while they are read must be at rest for once."""
+_TRIES, _PAUSE = 5, 0.001
 _Mark = tuple[int, int, int, int]
 
 
@@ -58,11 +61,16 @@ class SecretFiles:
             Denied, Corrupt, TooLarge, Unavailable: it cannot be read, is no value, or others could have written it.
         """
         failure: AdapterError
-        for _ in range(_TRIES):
+        end, tries, touched = time.monotonic() + PATIENCE, 0, False
+        while tries < _TRIES or (touched and time.monotonic() < end):
+            if tries >= _TRIES:
+                time.sleep(_PAUSE)  # whoever writes has to get on
+            tries += 1
             try:
                 return self._look()
             except _Touched:  # written while we read: what was read may be half of it
                 failure = Corrupt("the files of the secrets change all the time", "replace a file by a rename")
+                touched = True
             except NotFound as error:  # or the generation that we opened is being removed
                 failure = error
         raise failure
