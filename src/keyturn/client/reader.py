@@ -56,6 +56,7 @@ class Secrets:
         self._calls: dict[str, list[Callable[[str], None]]] = {name: [] for name in configuration.secrets}
         self._deliveries: tuple[Callable[[View], None], ...] = ()
         self._failure: AdapterError | None = None
+        self._failed_at = 0.0
         self._foreign = ""
         self._reporting = True
         self._closed = False
@@ -269,10 +270,12 @@ class Secrets:
         """Nobody looked for too long (a stopped process, a sleeping machine): look before answering."""
         if self._closed:
             raise UsageError("these secrets are closed")
-        seconds = self._configuration.max_stale
+        seconds, came = self._configuration.max_stale, _now()
         if not self._looking.acquire(timeout=min(seconds, _PATIENCE)):
             raise Unavailable(f"no look at the source succeeded for {seconds:g} s, and the one under way does not end")
         try:
+            if self._failure is not None and self._failed_at >= came:
+                raise Unavailable(self._failure.message)  # it failed for all who waited for it
             if self._overdue():
                 self._look(ask=True)
         except AdapterError as error:
@@ -301,7 +304,7 @@ class Secrets:
         except AdapterError as error:
             if self._failure is None:
                 log.warning("the secrets may be stale: %s", error.message)
-            self._failure = error
+            self._failure, self._failed_at = error, _now()
             raise
         self._failure, self._checked = None, self._known(started)
         if self._hidden:

@@ -22,12 +22,14 @@ class Sluggish:
         self.open = threading.Event()
         self.open.set()
         self.version, self.told, self.looks = "v1", "", 0
-        self.field = "value"
+        self.field, self.down = "value", False
 
     def changed(self) -> Generation | None:
         """What there is, once the way is open."""
         self.open.wait()
         self.looks += 1
+        if self.down:
+            raise Unavailable("the share is gone")
         if self.version == self.told:
             return None
         self.told = self.version
@@ -145,6 +147,22 @@ def test_a_thousand_threads_read_while_versions_change(source: Sluggish) -> None
         assert not any(thread.is_alive() for thread in threads)
         assert reads(secrets["api-key"], "key-v29")
     assert wrong == []
+
+
+def test_a_thousand_readers_of_a_source_that_is_down_make_no_thousand_looks(source: Sluggish) -> None:
+    """Who waited for a look that failed is told so: one after the other they would wait for ever."""
+    with opened(source, 1) as secrets:
+        handle, told = secrets["api-key"], list[bool]()
+        source.open.clear()
+        until(lambda: fails(handle))
+        threads = [threading.Thread(target=lambda: told.append(fails(handle))) for _ in range(1000)]
+        for thread in threads:
+            thread.start()
+        source.down, before = True, source.looks
+        source.open.set()
+        for thread in threads:
+            thread.join()
+        assert (len(told), all(told), source.looks - before < 100) == (1000, True, True)
 
 
 def test_a_loop_of_asyncio_goes_on_while_the_look_hangs(source: Sluggish) -> None:
