@@ -97,9 +97,10 @@ class Reader:
         return int(found[1]), int(found[2]), headers
 
     def _length(self, text: str) -> int:
-        if not text.isascii() or not text.isdigit():
+        digits = text.lstrip("0") or text[:1]
+        if not digits.isascii() or not digits.isdigit():
             raise Broken
-        return int(text[:12])
+        return int(digits[:12])
 
     def _chunks(self) -> bytes:
         """RFC 9112, section 7.1; trailers are read and left out."""

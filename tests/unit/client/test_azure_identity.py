@@ -118,6 +118,7 @@ def test_a_good_token_outlives_who_gave_it(local: Local) -> None:
 @pytest.mark.parametrize(("status", "content", "error"), [
     (400, b'{"error": "invalid_request", "error_description": "Identity not found"}', Denied),
     (200, b"<html>", Unavailable), (200, b'{"access_token": 1}', Unavailable), (404, b"", Unavailable),
+    (200, b"[" * 60_000, Unavailable),
 ])  # fmt: skip
 def test_what_is_no_token_is_an_error(local: Local, status: int, content: bytes, error: type[Exception]) -> None:
     """By what the other side said, in words that are ours."""
@@ -125,6 +126,12 @@ def test_what_is_no_token_is_an_error(local: Local, status: int, content: bytes,
     with pytest.raises(error) as caught:
         identity("managed", local).token(soon())
     assert "not found" not in str(caught.value)
+
+
+def test_an_authority_that_is_none_is_named() -> None:
+    """By the key that says so."""
+    with pytest.raises(ValueError, match=r"source\.authority is not https"):
+        Identity("managed", RESOURCE, "http://login.example", None)
 
 
 def test_nobody_there_is_an_error_in_time() -> None:

@@ -22,6 +22,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 @pytest.mark.parametrize(("told", "status", "content", "kept"), [
     (HEAD + b"Content-Length: 2\r\n\r\n{}", 200, b"{}", True),
     (HEAD + b"content-length: 0\r\n\r\n", 200, b"", True),
+    (HEAD + b"Content-Length: 00000000000002\r\n\r\n{}", 200, b"{}", True),
     (HEAD + b"Connection: Close\r\nContent-Length: 2\r\n\r\n{}", 200, b"{}", False),
     (HEAD + b"\r\n{}", 200, b"{}", False),
     (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\nTrailer: x\r\n\r\n", 200, b"{}", True),
@@ -52,6 +53,8 @@ def test_an_answer_is_read_in_whatever_pieces_it_comes(
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"T: x\r\n" * 101 + b"\r\n",
     HEAD + b"Content-Length: +2\r\n\r\n{}",
+    HEAD + b"Content-Length: \r\n\r\n{}",
+    HEAD + b"Content-Length: 0-0\r\n\r\n{}",
     HEAD + b"Content-Length: 0x2\r\n\r\n{}",
     HEAD + b" folded: x\r\n\r\n",
     HEAD + b"Space : x\r\n\r\n",

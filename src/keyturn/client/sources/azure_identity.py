@@ -70,7 +70,10 @@ class Identity:
                 absolute(self._table[key], f"source.identity.{key}")
         self.kind = kind
         self._resource, self._metadata = resource, metadata
-        self._entra = Host(authority, ca_file)
+        try:
+            self._entra = Host(authority, ca_file)
+        except ValueError as error:
+            raise ValueError(f"source.authority {error}") from None
         self._lock = threading.Lock()
         self._token: _Token | None = None
 
@@ -150,7 +153,7 @@ class Identity:
 
     def _read(self, answer: Answer) -> _Token:
         content: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             content = json.loads(answer.content)
         content = content if isinstance(content, dict) else {}
         if answer.status == 200 and isinstance(content.get("access_token"), str):  # noqa: PLR2004 - HTTP's own number

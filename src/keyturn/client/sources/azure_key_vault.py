@@ -279,7 +279,8 @@ def _at_once(vault: Vault, entries: list[str], until: float) -> list[Entry]:
         vault.sign_in(until)
     except AdapterError as error:
         failures.append(error)
-    signed_in.set()
+    finally:
+        signed_in.set()
     read()
     for thread in threads:
         thread.join()
