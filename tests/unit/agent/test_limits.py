@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from keyturn.client import Secrets
 from keyturn.client.sources.agent import Agent
 from keyturn.core.consumer import Grade
-from keyturn.core.errors import Denied
+from keyturn.core.errors import Denied, Unavailable
 from tests.unit.agent.agent_place import Place, Raw
 from tests.unit.client.place import until
 
@@ -121,3 +122,30 @@ def test_a_process_that_was_stopped_takes_nothing_old_for_fresh(tmp_path: Path) 
         finally:
             process.send_signal(signal.SIGCONT)
         until(lambda: [(one.oldest, one.grade) for one in place.instances()] == [("v5", Grade.HOLDS)])
+
+
+def test_an_agent_that_is_stopped_makes_reads_fail_in_time_and_go_on_after_it(tmp_path: Path) -> None:
+    """It still has its connections and takes new ones; nobody is answered, and nobody waits longer than declared."""
+    place = Place(tmp_path, max_stale="1s")
+    place.client(secrets=["database"], max_stale="1s", timeout="300ms")
+    with place.command() as agent, place.open() as secrets:
+        agent.process.send_signal(signal.SIGSTOP)
+        try:
+            place.deliver("v2")
+            with pytest.raises(Unavailable, match="did not answer within 1 s"):
+                secrets.refresh()
+            until(lambda: fails(secrets))
+            with pytest.raises(Unavailable, match=r"did not answer within 0\.\d+ s"):
+                place.open()
+        finally:
+            agent.process.send_signal(signal.SIGCONT)
+        until(lambda: not fails(secrets))
+        assert secrets["database-url"].version == "v2"
+
+
+def fails(secrets: Secrets) -> bool:
+    """Whether a read fails."""
+    try:
+        return not secrets.bundle("database").version
+    except Unavailable:
+        return True

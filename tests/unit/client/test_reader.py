@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -156,6 +157,27 @@ def test_a_failed_look_shows_and_after_max_stale_reads_fail(tmp_path: Path) -> N
         (place.run / "away").rename(place.run / "bundle")
         assert reads(handle, "postgresql://v1")
         assert not handle.stale
+
+
+@pytest.mark.parametrize("step", [-400 * 86_400, 400 * 86_400])
+def test_a_step_of_the_wall_clock_changes_nothing(tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does what is fresh fail, nor does what is too old pass, nor does a delivery stay unseen."""
+    place, real = Place(tmp_path, max_stale="500ms"), time.clock_gettime
+
+    def stepped(clock: int) -> float:
+        return real(clock) + (step if clock == time.CLOCK_REALTIME else 0)
+
+    with place.open() as secrets:
+        handle = secrets["database-url"]
+        monkeypatch.setattr(time, "time", lambda: stepped(time.CLOCK_REALTIME))
+        monkeypatch.setattr(time, "clock_gettime", stepped)
+        assert reads(handle, "postgresql://v1")
+        place.deliver("v2")
+        until(lambda: reads(handle, "postgresql://v2"))
+        (place.run / "bundle").rename(place.run / "away")
+        until(lambda: handle_fails(secrets))
+        (place.run / "away").rename(place.run / "bundle")
+        assert reads(handle, "postgresql://v2")
 
 
 def handle_fails(secrets: Secrets) -> bool:
