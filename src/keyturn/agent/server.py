@@ -29,6 +29,8 @@ MAX_PEERS, MAX_PER_USER, MAX_STRANGERS = 4096, 1024, 1000
 _SPARE = 16
 """Descriptors that no peer gets: directories must be opened, and processes looked at, while it is full."""
 _ACCEPTED_AT_ONCE = 64
+_TURN_OF_A_USER = 0.05
+"""Seconds of one turn that the words of one user's processes take; the rest of them is heard in the next one."""
 _PAUSE_WHEN_FULL = 1.0
 _IN_ORDER = (WELCOME, GENERATION, CHALLENGE, FRESH)
 
@@ -108,11 +110,14 @@ class Server:
     def turn(self, wait: float) -> bool:
         """Wait for news for that many seconds at most, then do all that is due. Whether anything came."""
         ready = self._selector.select(min(wait, self._pause()))
+        spent: dict[int, float] = {}
         for key, events in ready:
             if key.fileobj is self._listener:
                 self._accept()
-            elif isinstance(key.data, Peer):
+            elif isinstance(key.data, Peer) and (before := spent.get(key.data.who.uid, 0.0)) < _TURN_OF_A_USER:
+                began = self._now()
                 self._attend(key.data, events)
+                spent[key.data.who.uid] = before + self._now() - began
         heard = self._news.heard()
         now = self._now()
         for shelf in self._shelves.values():

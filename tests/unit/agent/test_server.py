@@ -5,19 +5,24 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from keyturn.agent.happened import Happened
+from keyturn.agent.doors import doors
+from keyturn.agent.happened import JOINED, Happened
 from keyturn.agent.peer import HELLO_WITHIN, STUCK_AFTER, Peer
 from keyturn.agent.reports import BURST, RATE, Allowance
+from keyturn.agent.server import Server
 from keyturn.core.agent import MAX_FROM_CLIENT, Welcome, framed
 from keyturn.core.clock import SystemClock, rfc3339
 from keyturn.core.consumer import Delivery
 from keyturn.core.secret import Bundle
+from keyturn.manifest import load
 from keyturn.system.inotify import News
+from keyturn.system.listening import listening
 from keyturn.system.peers import Peer as Credentials
 from tests.unit.agent.agent_place import InThread, Place, Raw
 from tests.unit.client.place import until
@@ -269,6 +274,24 @@ def until_answered(client: Raw, number: int) -> list[Any]:
             client._come += client._frames.feed(client.socket.recv(65536))
         found.append(client._come.pop(0))
     return found
+
+
+def test_a_user_whose_processes_say_much_takes_no_more_than_its_part_of_a_turn(place: Place) -> None:
+    """The others of its processes are heard in the next turns, and in between everybody else is served."""
+    seconds = count(0.0, 0.06)
+    heard: list[Happened] = []
+    with listening(place.socket, 0o666) as listener:
+        server = Server(listener, doors(load(place.manifest))[0], heard.append, now=lambda: next(seconds))
+        with Raw(place) as one, Raw(place) as other:
+            server.turn(0)
+            one.hello()
+            other.hello()
+            joined = []
+            for _ in range(2):
+                server.turn(0)
+                joined.append(sum(happened.what == JOINED for happened in heard))
+            assert joined == [1, 2]
+            server.close()
 
 
 def test_who_says_too_much_is_turned_away(place: Place) -> None:
