@@ -137,8 +137,9 @@ class Host:
     def _opened(self, until: float) -> _Timely:
         with self._lock:
             self._context = self._context or _context(self._ca_file)
-        plain = socket.create_connection((self._name, self._port), timeout=_left(until))
+        plain = _connected(self._name, self._port, until)
         try:
+            plain.settimeout(_left(until))
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opened = self._context.wrap_socket(plain, server_hostname=self._name)
         except BaseException:
@@ -157,6 +158,31 @@ class Host:
             if self._owner != os.getpid():
                 self._idle, self._owner = [], os.getpid()
             return self._idle.pop() if self._idle else None
+
+
+def _connected(name: str, port: int, until: float) -> socket.socket:
+    """At the first address that takes us; each gets its part of the time, for one may take every packet and be silent.
+
+    Raises:
+        OSError: none does.
+    """
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    failure = OSError()
+    for number, (family, kind, protocol, _, address) in enumerate(found):
+        try:
+            plain = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failure = error
+            continue
+        try:
+            plain.settimeout(_left(until) / (len(found) - number))
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            failure = error
+        else:
+            return plain
+    raise failure
 
 
 def _context(ca_file: str | None) -> ssl.SSLContext:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -325,6 +326,25 @@ def test_a_thousand_readers_of_what_is_due_are_one_look(place: VaultPlace) -> No
             thread.join()
         assert (len(wrong), any(wrong)) == (1000, False)
         assert place.asked() == ["GET /secrets"]
+
+
+def test_an_address_that_is_silent_takes_only_its_part_of_the_time(
+    place: VaultPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host has several, and a dead network of one kind must not be the end of the other."""
+    real = socket.getaddrinfo
+    with socket.socket() as silent, socket.socket() as first, socket.socket() as second:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        for waiting in (first, second):
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+
+        def found(*asked: Any, **more: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", silent.getsockname()), *real(*asked, **more)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", found)
+        assert place.source("database", timeout="6s").changed() is not None
 
 
 def test_a_forked_process_asks_with_connections_of_its_own(place: VaultPlace) -> None:
