@@ -37,6 +37,12 @@ def test_a_program_starts_with_them_at_once(made: Keyturn) -> None:
         assert (made.folder / ".keyturn" / "run" / "app" / "status").is_dir()
 
 
+def test_a_place_that_is_not_there_is_told_with_what_now(tmp_path: Path) -> None:
+    """The path may be a slip, and the directory above is not made."""
+    said = Keyturn(tmp_path)("init", "--dev", tmp_path / "nowhere" / "app")
+    assert (said.status, "No such file" in said.err, "\nnow:   check the path" in said.err) == (3, True, True)
+
+
 def test_values_are_made_up_for_each_anew(made: Keyturn, tmp_path: Path) -> None:
     """Two environments share none, and neither of them is written down outside the state directory."""
     other = Keyturn(tmp_path)

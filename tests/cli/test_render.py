@@ -208,6 +208,7 @@ def test_who_is_served_by_the_agent_gets_a_file_that_names_it(declared: Keyturn)
     said = declared("render", "--compose", declared.folder / "agent.yml", "--consumer", "web")
     assert (said.status, "served by the agent" in said.err) == (2, True)
     said = declared("render", "--compose", declared.folder / "agent.yml")
+    assert "is not there" not in said.out
     assert (said.status, "web: served by the agent" in said.err) == (0, True)
     assert "  web:" not in (declared.folder / "agent.yml").read_text()
 

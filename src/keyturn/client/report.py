@@ -46,7 +46,7 @@ class StatusDirectory:
             with Directory(self._path, follow=True) as directory:
                 directory.write(f"{status.instance}.json", status.dump(), mode=_MODE, durable=False)
         except (NotFound, Denied) as error:
-            raise type(error)(error.message, error.remedy or REMEDY) from None
+            raise type(error)(error.message, REMEDY) from None
 
 
 class Report:
