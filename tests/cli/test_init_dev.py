@@ -64,7 +64,7 @@ def test_it_says_that_they_may_be_thrown_away_and_stays_out_of_version_control(m
     assert "keep them out of version control" in told.err
     assert (made.folder / ".keyturn" / ".gitignore").read_text() == "*\n"
     assert load(made.folder / "keyturn.toml", None).environment == "dev"
-    assert "so do not commit it" in (made.folder / "keyturn.toml").read_text().splitlines()[0]
+    assert "do not commit it" in (made.folder / "keyturn.toml").read_text().splitlines()[0]
 
 
 def test_all_is_managed_and_doctor_finds_nothing(made: Keyturn) -> None:

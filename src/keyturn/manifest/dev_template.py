@@ -59,5 +59,5 @@ def dev(service: str, vault_id: str, environment: str, state: str, *, run: str) 
     Raises:
         UsageError: a service or environment that is not a name.
     """
-    begin = head(service, vault_id, environment, state, "", keep="but places of this machine, so do not commit it")
+    begin = head(service, vault_id, environment, state, "", keep=", but places of this machine: do not commit it")
     return begin + _TABLES.format(consumer=CONSUMER, run=escaped(run))
