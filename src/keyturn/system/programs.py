@@ -41,7 +41,7 @@ def become(
         mask: the signals that it finds blocked; None leaves them as they are.
     """
     if not argv[0]:
-        return NotStarted(NOT_THERE, "a program without a name is not there")
+        return NotStarted(NOT_THERE, "a program without a name is not there", "name one: an empty word is no program")
     _as_found(mask)
     try:
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - an argv, no shell
