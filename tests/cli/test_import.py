@@ -86,6 +86,16 @@ def test_what_was_found_is_current_and_can_be_read(first_day: Keyturn) -> None:
     assert records[0]["data"]["sources"] == [str(first_day.folder / ".env.production")]
 
 
+def test_it_says_who_still_has_to_be_delivered_to(first_day: Keyturn) -> None:
+    """Import brings versions and tells nobody: an application that starts before the next tick finds none of them."""
+    assert first_day.manifest is not None
+    used = 'consumers = ["api"]\n'
+    bundle = f'[consumers.api]\nkind = "application"\nbundle_dir = "{first_day.folder}/api/bundle"\ngrace = "1m"\n'
+    text = first_day.manifest.read_text().replace(DECLARED, DECLARED.replace('used_by = "keyturn"\n', used) + bundle)
+    first_day.manifest.write_text(text)
+    assert "next: keyturn tick delivers to api" in first_day("import", ".env.production", "--yes").err
+
+
 def test_the_same_command_again_writes_nothing(first_day: Keyturn) -> None:
     """Everything is there already: no question, no record, no version."""
     first_day.document("import", ".env.production", "--yes")

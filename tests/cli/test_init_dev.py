@@ -37,6 +37,12 @@ def test_a_program_starts_with_them_at_once(made: Keyturn) -> None:
         assert (made.folder / ".keyturn" / "run" / "app" / "status").is_dir()
 
 
+def test_a_place_that_is_not_there_is_told_with_what_now(tmp_path: Path) -> None:
+    """The path may be a slip, and the directory above is not made."""
+    said = Keyturn(tmp_path)("init", "--dev", tmp_path / "nowhere" / "app")
+    assert (said.status, "No such file" in said.err, "\nnow:   check the path" in said.err) == (3, True, True)
+
+
 def test_values_are_made_up_for_each_anew(made: Keyturn, tmp_path: Path) -> None:
     """Two environments share none, and neither of them is written down outside the state directory."""
     other = Keyturn(tmp_path)
@@ -58,6 +64,7 @@ def test_it_says_that_they_may_be_thrown_away_and_stays_out_of_version_control(m
     assert "keep them out of version control" in told.err
     assert (made.folder / ".keyturn" / ".gitignore").read_text() == "*\n"
     assert load(made.folder / "keyturn.toml", None).environment == "dev"
+    assert "do not commit it" in (made.folder / "keyturn.toml").read_text().splitlines()[0]
 
 
 def test_all_is_managed_and_doctor_finds_nothing(made: Keyturn) -> None:

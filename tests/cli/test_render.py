@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from keyturn.client import Secrets
+from keyturn.client.opening import find, source_of
 from tests.cli.conftest import Keyturn, Said
 from tests.cli.test_run import MANIFEST, deliver
 from tests.unit.client.test_run import Night
@@ -186,6 +187,30 @@ def test_a_client_file_is_what_the_application_opens(declared: Keyturn) -> None:
     with Secrets.open(file) as secrets:
         assert secrets["smtp-url"].version == "v1"
     assert declared.document("render", "--client", file, "--consumer", "web")["data"]["changed"] is False
+
+
+def test_who_is_served_by_the_agent_gets_a_file_that_names_it(declared: Keyturn) -> None:
+    """Its directories are Keyturn's alone: a file that named them would be of no use, and so would their mounts."""
+    assert declared.manifest is not None
+    text = declared.manifest.read_text()
+    web = '[consumers.web]\nkind = "application"\n'
+    assert web in text
+    declared.manifest.write_text(text.replace(web, f'{web}agent_user = "root"\n'))
+    file = declared.folder / "agent.json"
+    assert "where it listens" in declared("render", "--client", file, "--consumer", "web").err
+    socket = '[keyturn]\nagent_socket = "/run/keyturn/agent.sock"\n'
+    declared.manifest.write_text(declared.manifest.read_text().replace("[keyturn]\n", socket))
+    assert declared("render", "--client", file, "--consumer", "web").status == 0
+    content = json.loads(file.read_text())
+    source = {"kind": "agent", "socket": "/run/keyturn/agent.sock", "consumer": "web", "user": str(os.geteuid())}
+    assert (content["source"], "status_dir" in content) == (source, False)
+    assert source_of(find(file)) is not None
+    said = declared("render", "--compose", declared.folder / "agent.yml", "--consumer", "web")
+    assert (said.status, "served by the agent" in said.err) == (2, True)
+    said = declared("render", "--compose", declared.folder / "agent.yml")
+    assert "is not there" not in said.out
+    assert (said.status, "web: served by the agent" in said.err) == (0, True)
+    assert "  web:" not in (declared.folder / "agent.yml").read_text()
 
 
 def test_a_client_file_that_is_stale_is_found_and_mended(declared: Keyturn) -> None:

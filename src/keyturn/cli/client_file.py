@@ -1,6 +1,8 @@
 """The `keyturn.client.json` of a consumer of the manifest: where its application finds what, and never a value."""
 
 import json
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,15 @@ from keyturn.client.configuration import MAX_BYTES, SCHEMA, Configuration
 from keyturn.client.environment import variable
 from keyturn.core.errors import NotAvailable, NotFound, Refused, UsageError
 from keyturn.manifest import Manifest
+from keyturn.manifest.consumer import ConsumerTable
 from keyturn.system.files import read_file, write_atomic
 
 
 def client_file(manifest: Manifest, consumer: str) -> bytes:
-    """Its content.
+    """Its content: the agent for those that the manifest opens to it, else the bundle directory.
 
     Raises:
-        UsageError: there is no such consumer, or no secret names it.
+        UsageError: there is no such consumer, no secret names it, or nothing says where the agent listens.
         NotAvailable: it is of a kind that reads no bundle.
     """
     if (table := manifest.consumers.get(consumer)) is None:
@@ -31,8 +34,7 @@ def client_file(manifest: Manifest, consumer: str) -> bytes:
     views = [view for name in used for view in manifest.secrets[name].publish.items()]
     content: dict[str, Any] = {
         "schema": SCHEMA,
-        "source": {"kind": "bundle-dir", "path": places["bundle_dir"]},
-        "status_dir": places.get("status_dir"),
+        **(_agent(manifest, consumer) if from_agent(table) else _directory(places)),
         "max_stale": _duration(table.max_stale),
         "secrets": list(used),
         "env": {name: view.env for name, view in views if view.env and view.env != variable(name)},
@@ -43,6 +45,29 @@ def client_file(manifest: Manifest, consumer: str) -> bytes:
     except ValueError as error:
         raise UsageError(f"the client file of {consumer} would not be one: {error}", "keyturn plan") from None
     return text
+
+
+def from_agent(table: ConsumerTable) -> bool:
+    """Whether the agent stands between Keyturn and it, so that its directories are Keyturn's alone."""
+    return bool(getattr(table, "agent_user", None) or getattr(table, "agent_group", None))
+
+
+def _directory(places: Mapping[str, str]) -> dict[str, Any]:
+    return {"source": {"kind": "bundle-dir", "path": places["bundle_dir"]}, "status_dir": places.get("status_dir")}
+
+
+def _agent(manifest: Manifest, consumer: str) -> dict[str, Any]:
+    """The agent runs as the user whose the state is: a number, which means the same in a container."""
+    settings = manifest.keyturn
+    if settings.agent_socket is None:
+        remedy = 'agent_socket = "/run/keyturn/agent.sock" in [keyturn]'
+        raise UsageError(f"{consumer} is served by the agent, and nothing says where it listens", remedy)
+    try:
+        user = settings.state.stat().st_uid
+    except OSError:
+        user = os.geteuid()
+    named = {"consumer": consumer, "user": str(user)}
+    return {"source": {"kind": "agent", "socket": str(settings.agent_socket), **named}}
 
 
 def differs(path: Path, content: bytes) -> str:

@@ -164,6 +164,9 @@ def _answer(assembly: Assembly, plan: _Plan, batch: Batch, findings: tuple[Findi
     notes = [_next(assembly, one.name) for one in batch.landed]
     files = plain_files(_plain_rows(plan), {one.name for one in batch.landed}, plan.read.naming)
     lines += [_may_go(one) for one in files]
+    consumers = sorted({who for one in batch.landed for who in assembly.manifest.secret(one.name).consumers})
+    if consumers and batch.error is None:
+        notes.append(f"next: keyturn tick delivers to {', '.join(consumers)}")
     if batch.left:
         notes.append(f"still to be written: {', '.join(batch.left)}; the same command again goes on")
     data = _data(assembly, plan, batch)

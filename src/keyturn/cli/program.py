@@ -57,6 +57,7 @@ def start(words: Words, chosen: Settings) -> int:
         return _stay(words, found, values, around, grace)
     failed = become(words.argv, {**around, **{name: value.reveal() for name, value in values.items()}})
     say.note(f"{say.ERROR}{failed.why}")
+    say.note(f"{say.NOW}{failed.now}")
     return failed.status
 
 

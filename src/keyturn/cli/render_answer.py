@@ -8,6 +8,7 @@ from keyturn.cli.answer import Answer
 from keyturn.core.finding import Finding, Severity
 
 STALE = "rendered-stale"
+NOT_THERE = "is not there"
 
 
 def answer(what: str, place: Path, names: list[str], differed: Mapping[str, str], remedy: str | None) -> Answer:
@@ -23,5 +24,5 @@ def answer(what: str, place: Path, names: list[str], differed: Mapping[str, str]
         stale = tuple(Finding(STALE, name, Severity.WARNING, why, remedy) for name, why in differed.items())
         lines = () if stale else (f"{place}: up to date",)
         return Answer(data, lines, findings=stale, judged=True)
-    wrote = tuple(f"{name}: {why}" for name, why in differed.items())
+    wrote = tuple(f"{name}: {'is new' if why == NOT_THERE else why}" for name, why in differed.items())
     return Answer(data, (*wrote, f"{place}: {'written' if differed else 'up to date'}"))

@@ -12,6 +12,8 @@ from keyturn.system.files import Directory, read_text
 from keyturn.system.yaml_text import YamlText
 
 MAX_BYTES = 1024 * 1024
+FROM_AGENT = "served by the agent, for which no mounts are written"
+BY_HAND = "mount the directory of agent_socket, and the file that keyturn render --client writes"
 MODE = 0o644
 """Of a new file: it holds no value. One that is there keeps its own."""
 
@@ -62,8 +64,11 @@ def _chosen(
     """Those who live in that file: all that it has a service for, or that it would have if it is a new one."""
     if consumer is not None and consumer not in manifest.consumers:
         raise UsageError(f"the manifest has no consumer {consumer!r:.80}", "keyturn consumer list")
-    found, notes = [], []
+    found, notes, apart = [], [], []
     for name in manifest.consumers if consumer is None else (consumer,):
+        if client_file.from_agent(manifest.consumers[name]):
+            apart.append(name)
+            continue
         one = wanted(manifest, name, path, processes)
         if one is None:
             notes += [] if consumer is None else [name]
@@ -71,11 +76,13 @@ def _chosen(
             notes.append(f"{name}: no service {one.service} in it; --consumer {name} adds one")
         elif consumer is not None or page is not None or one.rolls:
             found.append(one)
+    if apart and not found:
+        raise UsageError(f"{apart[0]} is {FROM_AGENT}", BY_HAND)
     if not found:
         raise UsageError(
             f"no consumer of the manifest lives in {path}", "a service has the name of its consumer, and a bundle_dir"
         )
-    return tuple(found), tuple(notes)
+    return tuple(found), (*notes, *(f"{name}: {FROM_AGENT}: {BY_HAND}" for name in apart))
 
 
 def _notes(draft: Draft, services: tuple[Wanted, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`keyturn run`: a program with the values of a consumer in its environment, or in files, from its bundle."""
+"""`keyturn run`: a program with the values of a consumer in its environment, or in files, as it was delivered."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
         str | None, typer.Option(metavar="NAME", help="A consumer of the manifest, instead of a client file.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The client file (KEYTURN_CLIENT, else ./keyturn.client.json).")
+        Path | None, typer.Option(metavar="PATH", help="The client file; else what docs/client.md lists.")
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this published name; may be repeated.")
@@ -42,9 +42,9 @@ def command(  # noqa: PLR0913 - one parameter for each word of the command line
 ) -> None:
     """Run a program with the secrets of a consumer in its environment.
 
-    The values come from the bundle directory; no vault is opened. Nothing is started while one of
-    them is missing. Exit codes: 125 its own failure, 126 CMD cannot be executed, 127 it is not
-    there, else CMD's.
+    The values come from where the client file says, with --consumer from its bundle directory;
+    Keyturn's vault is not opened. Nothing is started while one of them is missing. Exit codes: 125
+    its own failure, 126 CMD cannot be executed, 127 it is not there, else CMD's.
     """
     words = Words(
         tuple(argv),

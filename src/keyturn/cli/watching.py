@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from keyturn.cli import say
-from keyturn.client.sources import Generation, Source
+from keyturn.client.sources import Generation, Source, pause_of
 from keyturn.core.errors import KeyturnError
 from keyturn.core.secret import SecretValue
 from keyturn.system.children import Children
@@ -55,14 +55,32 @@ class Restarts:
 
 
 class Found:
-    """What the source holds; what cannot be used changes nothing, and is said once."""
+    """What the source holds; what cannot be used changes nothing, and is said once.
 
-    def __init__(self, source: Source, read: Callable[[Generation], Values], first: Values) -> None:
-        self._source, self._read, self._values = source, read, first
+    Args:
+        source: looked at in each call, or no oftener than it says where a look is a request to somebody.
+        read: the values of a generation.
+        first: those that the program is started with.
+        now: seconds of a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        read: Callable[[Generation], Values],
+        first: Values,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._read, self._values, self._now = source, read, first, now
         self._said = ""
+        self._pause = pause_of(source)
+        self._next = now() + self._pause
 
     def values(self) -> Values:
         """The newest that can be used."""
+        if self._now() < self._next:
+            return self._values
+        self._next = self._now() + self._pause
         try:
             generation = self._source.changed()
             if generation is not None:

@@ -15,6 +15,7 @@ from keyturn.system.files import read_file
 SCHEMA = "keyturn/client/1"
 MAX_BYTES = 64 * 1024
 DEFAULT_FILE = "keyturn.client.json"
+NAME_IT = "name the client file in KEYTURN_CLIENT, or give its path: to open(), to keyturn run by --config"
 _DEFAULTS: Mapping[str, Any] = {"status_dir": None, "max_stale": "30s", "env": {}}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 _MIN_STALE = 0.1
@@ -50,7 +51,7 @@ class Configuration:
         try:
             return replace(cls.parse(read_file(path, MAX_BYTES)), origin=str(path))
         except AdapterError as error:
-            raise UsageError(error.message, "name the file in KEYTURN_CLIENT, or give its path to open()") from None
+            raise UsageError(error.message, NAME_IT) from None
         except ValueError as error:
             raise UsageError(f"{path}: {error}", "docs/client.md shows the file") from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from keyturn.client import log
-from keyturn.client.configuration import DEFAULT_FILE, SCHEMA, Configuration
+from keyturn.client.configuration import DEFAULT_FILE, NAME_IT, SCHEMA, Configuration
 from keyturn.client.sources import TAKES_REPORTS, UNPROVABLE, Source, open_source
 from keyturn.client.sources.mounted import MOUNT, names
 from keyturn.core.errors import UsageError
@@ -76,10 +76,15 @@ def choose(
     content = _content(FILES, said, mounted)
     if content["secrets"]:
         return Choice(f"NAME_FILE variables and {content['source'].get('directory', MOUNT)}", content=content)
-    looked = (f"{CLIENT} (not set)", f"{file} (not there)", f"{SOURCE} (not set)", f"{MOUNT} (no secret)")
+    looked = (
+        f"{CLIENT} (not set)",
+        f"{file} (not there)",
+        f"{SOURCE} (not set)",
+        f"{MOUNT} (no secret; a file elsewhere counts if {SECRETS} names it)",
+    )
     raise UsageError(
         f"nothing says where the secrets are; looked at: {', '.join(looked)}",
-        "name the file in KEYTURN_CLIENT, or give its path to open()",
+        NAME_IT,
     )
 
 
@@ -92,7 +97,9 @@ def find(path: str | os.PathLike[str] | None = None) -> Configuration:
     """
     choice = choose(path, _said, is_there, lambda directory: names(Path(directory), os.environ))
     if choice.file is not None:
-        configuration = Configuration.read(choice.file)
+        configuration = _read(choice.file, choice.origin)
+    elif not (choice.content or {})["secrets"]:
+        raise UsageError(f"{SOURCE} is set, and names no secret: {SECRETS} does", f"{SECRETS}=database,api-key")
     else:
         try:
             configuration = Configuration.of(choice.content)
@@ -100,6 +107,14 @@ def find(path: str | os.PathLike[str] | None = None) -> Configuration:
             raise UsageError(f"{choice.origin}: {error}", "docs/client.md lists the variables") from None
     log.info("the secrets are opened as %s says", choice.origin)
     return replace(configuration, origin=choice.origin)
+
+
+def _read(file: Path, origin: str) -> Configuration:
+    """The configuration in that file; who named it stands in the error."""
+    try:
+        return Configuration.read(file)
+    except UsageError as error:
+        raise UsageError(error.message.replace(str(file), origin, 1), error.remedy) from None
 
 
 def source_of(configuration: Configuration) -> Source:

@@ -9,12 +9,12 @@ from typing import Self
 
 from keyturn.client import forks, log, voice
 from keyturn.client.adoption import Adoption, Holder
-from keyturn.client.configuration import DEFAULT_FILE, Configuration
+from keyturn.client.configuration import Configuration
 from keyturn.client.handle import Handle
 from keyturn.client.opening import find, source_of
 from keyturn.client.rounds import Rounds, jittered
 from keyturn.client.sources import Generation, Pushing, Source, end, pause_of
-from keyturn.client.view import View
+from keyturn.client.view import View, names_of
 from keyturn.core.errors import AdapterError, Conflict, NotFound, Unavailable, UsageError
 
 LOOK_EVERY = 0.25
@@ -124,7 +124,9 @@ class Secrets:
         try:
             return self._views[secret]
         except KeyError:
-            raise NotFound(f"this application uses no secret {secret!r:.80}", f"see {DEFAULT_FILE}") from None
+            raise NotFound(
+                f"this application uses no secret {secret!r:.80}", f"there is {', '.join(self.names)}"
+            ) from None
 
     def is_stale(self, secret: str) -> bool:
         """Whether something newer than what reads give may lie in the source."""
@@ -248,7 +250,7 @@ class Secrets:
         for view in (views.get(name), *views.values()):
             if view and (view.secret == name or name in view.published):
                 return view
-        raise NotFound(f"this application has no secret and no published name {name!r:.80}", f"see {DEFAULT_FILE}")
+        raise NotFound(f"this application has no secret and no published name {name!r:.80}", names_of(views.values()))
 
     def _overdue(self, early: float = 0.0) -> bool:
         return self._closed or _now() - self._checked > self._configuration.max_stale - early

@@ -8,6 +8,7 @@ from typing import Protocol
 from keyturn.client.adoption import Standing
 from keyturn.client.view import View
 from keyturn.core.clock import rfc3339
+from keyturn.core.errors import Denied, NotFound
 from keyturn.core.proof import DRAINED, IN_USE, LOADED, Acknowledgement
 from keyturn.core.status import Proof, SecretStatus, Status
 from keyturn.system.files import Directory
@@ -15,6 +16,7 @@ from keyturn.system.processes import Identity, this_process
 
 INTERVAL = 2.0
 _MODE = 0o640
+REMEDY = "status_dir is a directory that is there and that this process may write to: docs/formats/status.md"
 
 
 class Place(Protocol):
@@ -40,8 +42,11 @@ class StatusDirectory:
 
     def put(self, status: Status) -> None:
         """Write the file. Raises NotFound, Denied, Unavailable when it was not written."""
-        with Directory(self._path, follow=True) as directory:
-            directory.write(f"{status.instance}.json", status.dump(), mode=_MODE, durable=False)
+        try:
+            with Directory(self._path, follow=True) as directory:
+                directory.write(f"{status.instance}.json", status.dump(), mode=_MODE, durable=False)
+        except (NotFound, Denied) as error:
+            raise type(error)(error.message, REMEDY) from None
 
 
 class Report:

@@ -44,6 +44,8 @@ class KeyturnError(Exception):
         super().__init__(message)
         self.message = message
         self.remedy = remedy or self.default_remedy
+        if self.remedy:
+            self.add_note(f"now: {self.remedy}")  # an application's traceback shows it
 
 
 class UsageError(KeyturnError):

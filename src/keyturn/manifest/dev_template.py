@@ -59,4 +59,5 @@ def dev(service: str, vault_id: str, environment: str, state: str, *, run: str) 
     Raises:
         UsageError: a service or environment that is not a name.
     """
-    return head(service, vault_id, environment, state, "") + _TABLES.format(consumer=CONSUMER, run=escaped(run))
+    begin = head(service, vault_id, environment, state, "", keep=", but places of this machine: do not commit it")
+    return begin + _TABLES.format(consumer=CONSUMER, run=escaped(run))

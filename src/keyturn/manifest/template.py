@@ -4,7 +4,7 @@ from keyturn.core.secret import check_name
 from keyturn.manifest.guide_template import guide_tables
 
 _HEAD = """\
-# keyturn.toml: the inventory of a service's secrets. It never holds a value: commit it.
+# keyturn.toml: the inventory of a service's secrets. It never holds a value{keep}.
 # Every key is described in docs/manifest.md; `keyturn schema` prints a JSON Schema for editors.
 
 [service]
@@ -100,11 +100,12 @@ def from_guide(  # noqa: PLR0913 - what `minimal` takes, and two places
     return head(service, vault_id, environment, state, pin) + guide_tables(run=escaped(run), here=escaped(here))
 
 
-def head(service: str, vault_id: str, environment: str, state: str, pin: str) -> str:
+def head(service: str, vault_id: str, environment: str, state: str, pin: str, *, keep: str = ": commit it") -> str:  # noqa: PLR0913 - one for each place in it
     """The tables that every first manifest begins with. Raises UsageError: a service or environment that is no name."""
     names = {"service": check_name(service), "environment": check_name(environment)}
     return _HEAD.format(
         **names,
+        keep=keep,
         checkpoints=_CHECKPOINTS.format(**names, pin=escaped(pin)) if pin else "",
         vault_id=escaped(vault_id),
         state=escaped(state),

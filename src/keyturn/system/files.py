@@ -20,6 +20,7 @@ from keyturn.core.errors import AdapterError, Conflict, Corrupt, Denied, NotFoun
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp\Z")
 _TRIES = 8
+CHECK = "check the path, and that the directory above it is there"
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_WHAT_WAS_ASKED = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
@@ -31,7 +32,7 @@ def _raise_typed(error: OSError, what: str) -> NoReturn:
     """Raise what the caller can act on instead of an `OSError`."""
     reason = f"{what}: {os.strerror(error.errno or 0)}"
     if error.errno == errno.ENOENT:
-        raise NotFound(reason) from None
+        raise NotFound(reason, CHECK) from None
     if error.errno in _NOT_ALLOWED:
         raise Denied(reason, "look at owner and mode of the file and its directories") from None
     if error.errno in _NOT_WHAT_WAS_ASKED:

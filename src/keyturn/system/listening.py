@@ -4,7 +4,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from keyturn.core.errors import Refused, UsageError
@@ -36,7 +36,7 @@ def listening(path: Path, mode: int) -> Iterator[socket.socket]:
         raise UsageError(f"{path} is too long for a socket", f"at most {MAX_PATH} bytes")
     with Directory(path.parent, follow=True, private=WRITABLE_BY_OTHERS):
         pass
-    with FileLock(path.with_name(f".{path.name}.lock")), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
+    with _alone(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
         _refuse_what_lies_there(path)
         with typed_errors(str(path)):
             ours = _bind(made, path, mode)
@@ -46,6 +46,18 @@ def listening(path: Path, mode: int) -> Iterator[socket.socket]:
             with suppress(OSError):
                 if path.lstat().st_ino == ours:
                     path.unlink()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """The lock beside it. Who is refused is told what the other one does: it does not end by itself."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(path.with_name(f".{path.name}.lock")))
+        except Refused as error:
+            remedy = "one process listens at a socket: end that one, or name another place"
+            raise Refused(f"another process listens at {path}: {error.message}", remedy) from None
+        yield
 
 
 def _bind(made: socket.socket, path: Path, mode: int) -> int:

@@ -23,10 +23,11 @@ FROM_KERNEL = 0x80
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """Why this process is still itself: an exit status, and words."""
+    """Why this process is still itself: an exit status, what happened, and what to do now."""
 
     status: int
     why: str
+    now: str
 
 
 def become(
@@ -40,14 +41,17 @@ def become(
         mask: the signals that it finds blocked; None leaves them as they are.
     """
     if not argv[0]:
-        return NotStarted(NOT_THERE, "a program without a name is not there")
+        return NotStarted(NOT_THERE, "a program without a name is not there", "name one: an empty word is no program")
     _as_found(mask)
     try:
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - an argv, no shell
     except (FileNotFoundError, NotADirectoryError):
-        return NotStarted(NOT_THERE, f"{argv[0]} is not there")
+        if "/" in argv[0]:
+            return NotStarted(NOT_THERE, f"{argv[0]} is not there", "check the path, and the interpreter it names")
+        return NotStarted(NOT_THERE, f"{argv[0]} is not on PATH", "give its path, or mend PATH")
     except OSError as error:
-        return NotStarted(NOT_EXECUTABLE, f"{argv[0]}: {os.strerror(error.errno or 0)}")
+        why = f"{argv[0]} cannot be executed: {os.strerror(error.errno or 0)}"
+        return NotStarted(NOT_EXECUTABLE, why, "chmod +x, or name its interpreter first")
 
 
 def _as_found(mask: set[int | signal.Signals] | None) -> None:

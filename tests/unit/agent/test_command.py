@@ -37,6 +37,8 @@ def test_a_second_agent_is_refused_and_a_dead_ones_socket_replaced(place: Place)
     with place.command() as first:
         status, said = refused(place)
         assert (status, str(first.process.pid) in said) == (5, True)
+        assert "another process listens at" in said
+        assert "end that one" in said
         first.kill()
         assert place.socket.exists()
         with place.command(), Raw(place).hello() as client:

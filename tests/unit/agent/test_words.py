@@ -66,3 +66,14 @@ def test_nothing_but_the_two_errors_leaves_it(anything: Any) -> None:
         for key in SECRET:
             with suppress(ValueError, NotFound):
                 read(**{key: anything})
+
+
+def test_what_was_not_delivered_may_be_still_to_come() -> None:
+    """A secret that is not in it waits for its delivery; a published name is no secret, and its secret is named."""
+    content = {"environment": "test", "secrets": {"database": SECRET}}
+    with pytest.raises(NotFound, match="'redis'") as secret:
+        generation_of(content, ("redis",), PLACE)
+    assert secret.value.remedy.startswith("keyturn tick delivers it, if")
+    with pytest.raises(NotFound) as published:
+        generation_of(content, ("database-url",), PLACE)
+    assert published.value.remedy == "it is a published name: list its secret, 'database'"

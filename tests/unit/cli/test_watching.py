@@ -9,7 +9,9 @@ from keyturn.client.environment import variables
 from keyturn.client.sources import Generation
 from keyturn.client.sources.bundle_dir import BundleDirectory
 from keyturn.core.secret import SecretValue
+from keyturn.testing.key_vault import KeyVaultServer
 from tests.unit.client.test_run import Night
+from tests.unit.client.vault_place import VaultPlace
 
 FIRST_PAUSE = 1.0
 
@@ -85,3 +87,28 @@ def test_what_cannot_be_used_changes_nothing_and_is_said_once(
     night.deliver("v2")
     assert found.values()["DATABASE_URL"] == SecretValue("postgresql://v2")
     assert "v2" not in said + capsys.readouterr().err
+
+
+def test_a_vault_is_asked_as_often_as_its_source_says(tmp_path: Path) -> None:
+    """However often the program is looked at: a request in each turn would use up what the vault allows to all."""
+    with KeyVaultServer() as server:
+        place = VaultPlace(server, tmp_path).filled()
+        try:
+            source, clock = place.source(every="10s"), [100.0]
+            first = source.changed()
+            assert first is not None
+
+            def read(generation: Generation) -> dict[str, SecretValue]:
+                return dict(variables(generation.views, {}))
+
+            found = Found(source, read, read(first), lambda: clock[0])
+            server.requests.clear()
+            for _ in range(39):
+                clock[0] += 0.25
+                assert found.values()["DATABASE_URL"] == SecretValue("postgresql://v1")
+            assert place.asked() == []
+            place.deliver("v2")
+            clock[0] += 0.25
+            assert found.values()["DATABASE_URL"] == SecretValue("postgresql://v2")
+        finally:
+            place.close()

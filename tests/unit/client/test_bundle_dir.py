@@ -91,12 +91,17 @@ def test_a_link_in_place_of_a_field_is_refused(place: Place) -> None:
 
 
 def test_what_is_not_there_is_not_found(place: Place) -> None:
-    """The bundle, or a secret in it."""
-    with pytest.raises(NotFound, match="'redis'"):
+    """A secret, a published name in its place, the bundle: declared or not, the first delivery may be still to come."""
+    with pytest.raises(NotFound, match="'redis'") as secret:
         source(place, "redis").changed()
+    assert secret.value.remedy.startswith("keyturn tick delivers it, if")
+    with pytest.raises(NotFound, match="'database-url'") as published:
+        source(place, "database-url").changed()
+    assert published.value.remedy == "it is a published name: list its secret, 'database'"
     (place.run / "bundle").unlink()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="nothing was delivered there") as bundle:
         source(place).changed()
+    assert bundle.value.remedy.startswith("keyturn tick delivers it, if")
 
 
 def test_the_nonce_is_what_keyturn_asks_about(place: Place) -> None:

@@ -93,7 +93,10 @@ for _ in range(2):
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=nothing, capture_output=True, text=True, check=True
     )
-    assert done.stdout == 2 * "name the file in KEYTURN_CLIENT, or give its path to open()\n"
+    assert (
+        done.stdout
+        == 2 * "name the client file in KEYTURN_CLIENT, or give its path: to open(), to keyturn run by --config\n"
+    )
 
 
 def test_an_open_that_failed_is_tried_again(place: GuidePlace, guide: Guide) -> None:

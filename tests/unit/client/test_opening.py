@@ -82,7 +82,17 @@ def test_a_file_that_is_named_and_not_there_is_an_error(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEYTURN_CLIENT", "gone.json")
     monkeypatch.setenv("KEYTURN_SECRETS", "a")
-    with pytest.raises(UsageError, match=r"gone\.json"):
+    with pytest.raises(UsageError, match=r"gone\.json \(KEYTURN_CLIENT\): No such file"):
+        find()
+
+
+def test_a_source_without_names_is_told_which_variable_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not which key of a file that nobody wrote."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEYTURN_SOURCE", "bundle-dir")
+    with pytest.raises(UsageError, match="KEYTURN_SECRETS"):
         find()
 
 

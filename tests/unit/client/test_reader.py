@@ -35,18 +35,21 @@ def test_handles_give_published_names_fields_and_single_values(place: Place) -> 
 
 @pytest.mark.parametrize("name", ["nothing", "database", "database.nothing", "nothing.password", ""])
 def test_what_is_missing_is_an_exception(place: Place, name: str) -> None:
-    """Never None, empty or a default; a secret of several fields is not one value."""
-    with place.open() as secrets, pytest.raises(NotFound):
+    """Never None, empty or a default, and what there is is named; a secret of several fields is not one value."""
+    with place.open() as secrets, pytest.raises(NotFound) as caught:
         secrets[name]
+    assert "database-url" in caught.value.remedy or "database.password" in caught.value.remedy
 
 
 def test_a_missing_bundle_or_field_is_an_exception(place: Place) -> None:
     """By secret, and by field of a secret."""
     with place.open() as secrets:
-        with pytest.raises(NotFound, match="'redis'"):
+        with pytest.raises(NotFound, match="'redis'") as bundle:
             secrets.bundle("redis")
-        with pytest.raises(NotFound, match="'host'"):
+        with pytest.raises(NotFound, match="'host'") as field:
             secrets.bundle("database")["host"]
+    assert bundle.value.remedy == "there is database, api-key"
+    assert field.value.remedy == "there is database-url, password, username"
 
 
 def test_a_secret_that_is_not_delivered_fails_the_start(tmp_path: Path) -> None:
@@ -254,8 +257,9 @@ def test_without_a_status_directory_nothing_is_reported(tmp_path: Path) -> None:
 def test_a_status_directory_that_is_not_there_fails_the_start(place: Place) -> None:
     """An application that cannot report would hold every rotation: it says so when it starts."""
     (place.run / "status").rmdir()
-    with pytest.raises(NotFound, match="status"):
+    with pytest.raises(NotFound, match="status") as caught:
         place.open()
+    assert caught.value.remedy.startswith("status_dir is")
 
 
 class Careful:

@@ -1,13 +1,14 @@
 """The tree of errors: what stands in its documentation is what programs get."""
 
 import re
+import traceback
 from inspect import getmembers, isclass
 from typing import get_args
 
 import pytest
 
 from keyturn.core import errors
-from keyturn.core.errors import AdapterError, KeyturnError, NotAvailable, Throttled, UsageError, WhatNow
+from keyturn.core.errors import AdapterError, KeyturnError, NotAvailable, NotFound, Throttled, UsageError, WhatNow
 
 CLASSES: dict[str, type[KeyturnError]] = {
     name: found for name, found in getmembers(errors, isclass) if issubclass(found, KeyturnError)
@@ -95,3 +96,10 @@ def test_what_is_not_built_is_said_in_one_sentence() -> None:
     told = NotAvailable("the kind redis")
     assert told.message == "the kind redis is not available in this version"
     assert (told.remedy, told.exit_status) == ("keyturn doctor", 2)
+
+
+def test_a_traceback_says_what_to_do_now() -> None:
+    """An application that ends by an error shows the remedy as well as the message."""
+    shown = "".join(traceback.format_exception(NotFound("it is not there", "keyturn tick")))
+    assert shown.endswith("it is not there\nnow: keyturn tick\n")
+    assert "now:" not in "".join(traceback.format_exception(NotFound("it is not there")))

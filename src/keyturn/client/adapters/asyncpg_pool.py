@@ -63,7 +63,7 @@ def live_asyncpg(  # noqa: PLR0913 - the pool's own keyword arguments that have 
     if taken := [word for word in _NOT_OURS if word in options]:
         raise UsageError(f"a live pool takes no {taken[0]}=", "the credential is what is published")
     line = Line(name, check, init, {**options, "connection_class": connection_class})
-    view = secrets.hold(name, line)
+    view = secrets.hold(secrets[name].name, line)
     try:
         pool = asyncpg.create_pool(
             connect=line.connect,

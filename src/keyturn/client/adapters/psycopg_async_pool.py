@@ -61,7 +61,7 @@ def live_async_pool(  # noqa: PLR0913 - the pool's own keyword arguments that ha
         **options,
     )
     errand = Errand(pool.drain_if_open)
-    line.begin(secrets, lambda: line.in_loop(errand), secrets.hold(name, line))
+    line.begin(secrets, lambda: line.in_loop(errand), secrets.hold(secrets[name].name, line))
     return pool
 
 

@@ -67,7 +67,7 @@ def live_pool(  # noqa: PLR0913 - the pool's own keyword arguments that have to 
         open=False,
         **options,
     )
-    line.begin(secrets, pool.drain_if_open, secrets.hold(name, line))
+    line.begin(secrets, pool.drain_if_open, secrets.hold(secrets[name].name, line))
     if open:
         pool.open()
     return pool

@@ -49,7 +49,7 @@ def live_async_redis(
     """
     options_of(options)
     line = AsyncClientLine(name, check, options)
-    view = secrets.hold(name, line)
+    view = secrets.hold(secrets[name].name, line)
     try:
         pool = line.pool(line.begin(secrets, view))
     except BaseException:

@@ -48,7 +48,7 @@ def live_redis(
     """
     options_of(options)
     line = ClientLine(name, check, options)
-    view = secrets.hold(name, line)
+    view = secrets.hold(secrets[name].name, line)
     try:
         pool = line.pool(line.begin(secrets, view))
     except BaseException:

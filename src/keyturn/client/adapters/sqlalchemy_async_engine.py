@@ -55,7 +55,7 @@ def live_async_engine(  # noqa: PLR0913 - what has to go through our hands, and 
     options_of(options)
     found: Driver = Asyncpg() if driver == "asyncpg" else Psycopg()
     line = AsyncEngineLine(name, check, connect_args or {}, options, found, pre_ping=pool_pre_ping)
-    view = secrets.hold(name, line)
+    view = secrets.hold(secrets[name].name, line)
     try:
         engine = create_async_engine(without_user(url_of(view, name, found.name)), **options)
     except BaseException:

@@ -55,7 +55,7 @@ def live_engine(
     """
     options_of(options)
     line = EngineLine(name, check, connect_args or {}, options, pre_ping=pool_pre_ping)
-    view = secrets.hold(name, line)
+    view = secrets.hold(secrets[name].name, line)
     try:
         engine = create_engine(without_user(url_of(view, name)), **options)
     except BaseException:

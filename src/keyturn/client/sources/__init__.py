@@ -1,11 +1,12 @@
 """Where a client reads from. A kind is imported when a configuration names it."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from keyturn.client.view import View
+from keyturn.core.errors import NotFound
 
 if TYPE_CHECKING:
     from keyturn.core.status import Status
@@ -79,6 +80,21 @@ def end(source: Source) -> None:
     """Let a source that keeps something open end it."""
     if close := getattr(source, "close", None):
         close()
+
+
+def undelivered(where: str, secret: str, published: Mapping[str, Iterable[str]], consumer: str) -> NotFound:
+    """The error for a secret that was not delivered there: most are declared, and wait for their first delivery.
+
+    Args:
+        where: the source, for people.
+        secret: what was asked for.
+        published: the names that each delivered secret publishes.
+        consumer: who this application is, for people.
+    """
+    if owner := next((name for name, views in published.items() if secret in views), None):
+        return NotFound(f"{where} holds no secret {secret!r}", f"it is a published name: list its secret, {owner!r}")
+    remedy = f"keyturn tick delivers it, if it has a version and names {consumer} among its consumers: keyturn list"
+    return NotFound(f"{where} holds no secret {secret!r}", remedy)
 
 
 def open_source(table: Mapping[str, Any], secrets: tuple[str, ...]) -> Source:

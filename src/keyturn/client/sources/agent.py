@@ -233,7 +233,7 @@ class Agent:
         if self._returned is None and self._told:
             return self._refused or NotFound(f"{self._path}: nothing is delivered yet", "keyturn tick")
         self.close()
-        return Unavailable(f"{self._path}: the agent did not answer within {within:g} s", "keyturn agent")
+        return Unavailable(f"{self._path}: the agent did not answer within {within:g} s", "see what keyturn agent says")
 
     def _drain(self, line: Line) -> None:
         """Take what has come."""
@@ -255,7 +255,7 @@ class Agent:
         """One message. Raises ValueError, AdapterError."""
         content = message.content
         if message.kind == REFUSED:
-            raise Denied(f"{self._path}: {content['message']!a:.300}", f"{content['remedy']!a:.300}")
+            raise Denied(f"{self._path}: {_shown(content['message'])}", _shown(content["remedy"]))
         if not self._greeted:
             self._welcome, self._greeted = self._greeting(message), True
         elif message.kind == GENERATION:
@@ -284,6 +284,11 @@ class Agent:
         age = _now() - self._good_at
         if age > _SILENT_AFTER * self._every:
             raise Unavailable(f"{self._path}: the agent cannot read what is delivered", "keyturn agent says why")
+
+
+def _shown(words: object) -> str:
+    """Words of the other side, as one line without control characters."""
+    return ascii(words)[1:-1][:300]
 
 
 def _owners(user: str | None) -> frozenset[int]:

@@ -44,7 +44,9 @@ class Line:
             raise Denied(f"{path}: this process may not connect", "look at its mode and its directory") from None
         except OSError as error:
             self._socket.close()
-            raise Unavailable(f"{path}: {error.strerror or 'no answer'}", "keyturn agent") from None
+            raise Unavailable(
+                f"{path}: {error.strerror or 'no answer'}", "see that keyturn agent runs, and listens there"
+            ) from None
         if owner not in owners:
             self._socket.close()
             raise Denied(f"{path} is of user {owner}, who is not Keyturn here", 'name it: "user" in source')

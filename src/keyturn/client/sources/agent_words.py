@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keyturn.client.sources import Generation
+from keyturn.client.sources import Generation, undelivered
 from keyturn.client.view import View
 from keyturn.core import strict_json
-from keyturn.core.errors import NotFound, UsageError
+from keyturn.core.errors import UsageError
 from keyturn.core.generation import version
 from keyturn.core.secret import NAME, Bundle, SecretValue
 
@@ -27,9 +27,14 @@ def generation_of(content: Mapping[str, Any], secrets: tuple[str, ...], path: Pa
     views = {}
     for secret in secrets:
         if secret not in content["secrets"]:
-            raise NotFound(f"{path} gives no secret {secret!r}", "declare it for this consumer, then keyturn tick")
+            raise undelivered(str(path), secret, _published(content["secrets"]), "this consumer")
         views[secret] = _view(secret, strict_json.exactly(content["secrets"][secret], _SHAPE))
     return Generation(content["environment"], views)
+
+
+def _published(secrets: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The names that each of them publishes. Raises ValueError: they are no secrets."""
+    return {name: strict_json.exactly(one, _SHAPE)["published"] for name, one in secrets.items()}
 
 
 def _view(secret: str, content: Mapping[str, Any]) -> View:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keyturn.client.configuration import absolute
-from keyturn.client.sources import Generation
+from keyturn.client.sources import Generation, undelivered
 from keyturn.client.view import View
 from keyturn.core import strict_json
 from keyturn.core.errors import AdapterError, Corrupt, NotFound, Unavailable, UsageError
@@ -90,7 +90,10 @@ class BundleDirectory:
         except NotFound:
             if self._path.exists():
                 raise _SwitchedAway from None
-            raise
+            raise NotFound(
+                f"{self._path}: nothing was delivered there",
+                "keyturn tick delivers it, if that is the bundle_dir of this application",
+            ) from None
 
     def _leads_to(self, opened: Directory) -> bool:
         """Whether the path still leads to the generation that we hold open, whose inode nobody else has meanwhile."""
@@ -106,7 +109,8 @@ class BundleDirectory:
         views = {}
         for secret in self._secrets or index.secrets:
             if secret not in index.secrets:
-                raise NotFound(f"{self._path} holds no secret {secret!r}", f"declare it for {index.consumer!r:.80}")
+                published = {name: entry.published for name, entry in index.secrets.items()}
+                raise undelivered(str(self._path), secret, published, f"{index.consumer!r:.80}")
             views[secret] = _view(opened, secret, index.secrets[secret])
         return Generation(index.environment, views)
 
