@@ -103,10 +103,10 @@ def test_a_mount_of_the_link_itself_is_seen_at_the_process(engine: DockerEngine,
     engine.start("fixed", 1, ["/bin/sleep", "60"], mounts={fleet.bundle_dir: False, tmp_path / "status": False})
     pid = int(engine.run("container", "inspect", "--format={{.State.Pid}}", "clo-fixed-1"))
     before = fleet.bundle_dir.resolve().name
-    shown = {target: root for root, target in mounted(pid)}
+    shown = {one.point: one.root for one in mounted(pid)}
     assert shown[str(fleet.bundle_dir)].endswith(f"/{before}")
     for fence in (2, 3, 4):
         fleet.deliver("v2", fence)
-    shown = {target: root for root, target in mounted(pid)}
+    shown = {one.point: one.root for one in mounted(pid)}
     assert shown[str(fleet.bundle_dir)].endswith(f"/{before}//deleted")
     assert shown[str(tmp_path / "status")].endswith("/status")

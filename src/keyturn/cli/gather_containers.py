@@ -12,13 +12,13 @@ from keyturn.core.errors import KeyturnError, NotFound
 from keyturn.manifest.kinds.compose import Options
 from keyturn.manifest.model import Manifest
 from keyturn.manifest.rolling import RollingTable
+from keyturn.system import mounts
 from keyturn.system.compose_file import ComposeFile, Service, read_compose
 from keyturn.system.generations import Generations
 from keyturn.system.nginx_file import read_nginx
 from keyturn.wiring import Assembly
 
 _GENERATION = re.compile(r"\.[^/]+-[0-9a-f]{16}\Z")
-_DELETED = "//deleted"
 
 
 def container_looks(assembly: Assembly) -> Iterator[ContainerLook]:
@@ -94,19 +94,16 @@ def _stale(assembly: Assembly, name: str, table: Options) -> Iterator[str]:
         return
     present = Generations(table.bundle_dir).present()
     for replica in consumer.replicas():
-        for root, target in mounted(replica.pid) if replica.pid else ():
+        for root, target, _ in mounted(replica.pid) if replica.pid else ():
             ours = f".{table.bundle_dir.name}-"
-            mine = next((part for part in Path(root.removesuffix(_DELETED)).parts if part.startswith(ours)), None)
-            if mine is not None and _GENERATION.match(mine) and (root.endswith(_DELETED) or mine != present):
+            mine = next((part for part in Path(root.removesuffix(mounts.DELETED)).parts if part.startswith(ours)), None)
+            if mine is not None and _GENERATION.match(mine) and (root.endswith(mounts.DELETED) or mine != present):
                 yield f"{target} of {replica.name}"
 
 
-def mounted(pid: int) -> Iterator[tuple[str, str]]:
-    """What each mount of that process shows, and where; nothing of a process that has ended or may not be seen."""
+def mounted(pid: int) -> tuple[mounts.Mount, ...]:
+    """What that process has mounted; nothing of one that has ended or may not be seen."""
     try:
-        lines = Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return tuple(mounts.parse(mounts.listed(Path(f"/proc/{pid}/mountinfo"))))
     except OSError:
-        return
-    for line in lines:
-        fields = line.split(" ")
-        yield fields[3], fields[4]
+        return ()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from ipaddress import ip_address
-from pathlib import Path
 
 from keyturn.checks import checkpoints as check
 from keyturn.core.clock import Clock
@@ -15,7 +14,8 @@ from keyturn.journal.record import SYSTEM, Journal
 from keyturn.journal.targets import FileTarget, SyslogTarget, Target
 from keyturn.manifest import Manifest, settings
 from keyturn.rotation.schedule import between
-from keyturn.stores.local.ground import file_system, is_remote
+from keyturn.stores.local.ground import is_remote
+from keyturn.system import mounts
 from keyturn.wiring import Assembly
 
 CLOSED = "rotation.closed"
@@ -69,8 +69,7 @@ def home(manifest: Manifest) -> check.Home:
 def _leaves(table: settings.Target) -> bool | None:
     """A network file system is another host's, and so is an address that is not this one's own."""
     if isinstance(table, settings.FileTarget):
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-        return is_remote(file_system(table.path.parent.resolve(), mounts))
+        return is_remote(mounts.file_system(table.path.parent.resolve(), mounts.listed()))
     if table.address.transport == "unix":
         return None
     try:

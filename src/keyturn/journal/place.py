@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from keyturn.core.errors import Denied, NotFound, Unavailable, Unsupported
+from keyturn.system import mounts
 from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory
 
 NETWORK = frozenset(
@@ -15,10 +16,8 @@ NETWORK = frozenset(
 )  # fmt: skip
 """Filesystems whose locks or shared memory do not hold between hosts (sqlite.org/wal.html, point 2)."""
 
-MOUNTS = Path("/proc/self/mountinfo")
 
-
-def prepare_directory(directory: Path, mounts: Path = MOUNTS) -> None:
+def prepare_directory(directory: Path, table: Path = mounts.MOUNTINFO) -> None:
     """Make the directory (0700) unless it is there, and check it.
 
     Raises:
@@ -26,21 +25,21 @@ def prepare_directory(directory: Path, mounts: Path = MOUNTS) -> None:
         Unsupported: it lies on a network filesystem.
     """
     make_directory(directory)
-    check_directory(directory, mounts)
+    check_directory(directory, table)
 
 
-def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
+def check_directory(directory: Path, table: Path = mounts.MOUNTINFO) -> None:
     """Refuse a directory that others can look into, a link to one, or one that is not on this host.
 
     Args:
         directory: where a journal lies or shall lie.
-        mounts: the kernel's list of mounts, in the form of mountinfo in proc(5).
+        table: the kernel's list of mounts, in the form of mountinfo in proc(5).
 
     Raises:
         Denied, NotFound, Unavailable, Unsupported: as `prepare_directory`.
     """
     with Directory(directory, private=OPEN_TO_OTHERS):
-        kind = filesystem(directory, mounts.read_text())
+        kind = mounts.file_system(directory.resolve(), mounts.listed(table))
     if kind in NETWORK:
         raise Unsupported(f"{directory} lies on {kind}, where locks do not hold", "keep the journal on a local disk")
 
@@ -68,15 +67,3 @@ def check_file(path: Path) -> None:
         raise Denied(f"{path} belongs to another user ({state.st_uid})", "run Keyturn as the owner of its state")
     if state.st_mode & OPEN_TO_OTHERS:
         raise Denied(f"others may use {path} (mode {stat.S_IMODE(state.st_mode):04o})", f"chmod 0600 {path}")
-
-
-def filesystem(path: Path, mounts: str) -> str:
-    """The type of filesystem that `path` lies on; `mounts` is the text of mountinfo, see proc(5)."""
-    resolved, depth, kind = path.resolve(), 0, ""
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        mount = Path(before.split(" ")[4].encode().decode("unicode_escape"))
-        # Of two mounts at one place the later one is on top.
-        if resolved.is_relative_to(mount) and len(mount.parts) >= depth:
-            depth, kind = len(mount.parts), after.split(" ")[0]
-    return kind

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Self
 
 from keyturn.core.errors import AdapterError, Unavailable, Unsupported
+from keyturn.system import mounts
 from keyturn.system.files import OPEN_TO_OTHERS, Directory, typed_errors
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it, for its owner alone
-MOUNTS = Path("/proc/self/mounts")
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _TRIES = 8
 
@@ -25,12 +25,12 @@ class Fleeting:
 
     Args:
         memory: where it is made; a file system that lies in memory.
-        mounts: the list of file systems.
+        table: the list of mounts.
     """
 
-    def __init__(self, memory: Path = MEMORY, mounts: Path = MOUNTS) -> None:
+    def __init__(self, memory: Path = MEMORY, table: Path = mounts.MOUNTINFO) -> None:
         self._memory = memory
-        self._mounts = mounts
+        self._table = table
         self._prefix = f"keyturn-{os.geteuid()}-"
         self._turn = 0
 
@@ -41,7 +41,7 @@ class Fleeting:
             Unsupported: that place does not lie in memory.
             Denied, Unavailable: it cannot be made.
         """
-        if not _lies_in_memory(self._memory, self._mounts.read_text(encoding="utf-8", errors="replace")):
+        if mounts.file_system(self._memory.resolve(), mounts.listed(self._table)) not in _IN_MEMORY:
             raise Unsupported(f"{self._memory} does not lie in memory", "mount a tmpfs there, or run without --files")
         self._around = Directory(self._memory, follow=True)
         try:
@@ -108,14 +108,3 @@ def _remove(around: Directory, own: Directory) -> None:
     for name in own.names():
         own.remove_flat(name)
     around.remove_flat(own.path.name)
-
-
-def _lies_in_memory(path: Path, mounts: str) -> bool:
-    """Whether the file system of `path` does, in the words of proc_pid_mounts(5): the last one mounted counts."""
-    place, found = path.resolve(), ""
-    longest = -1
-    for line in mounts.splitlines():
-        _, point, kind, *_ = line.split(" ")
-        if place.is_relative_to(point) and len(point) >= longest:
-            longest, found = len(point), kind
-    return found in _IN_MEMORY

@@ -7,31 +7,9 @@ from pathlib import Path
 import pytest
 
 from keyturn.core.errors import Denied, NotFound, Unavailable, Unsupported
-from keyturn.journal.place import check_directory, check_file, filesystem, prepare_directory
+from keyturn.journal.place import check_directory, check_file, prepare_directory
 
-MOUNTINFO = """\
-21 1 254:0 / / rw,relatime - ext4 /dev/root rw
-30 21 0:25 / /srv rw - nfs4 10.0.0.1:/export rw,vers=4.2
-31 30 0:26 / /srv/local\\040disk rw shared:1 - xfs /dev/sdb rw
-32 21 0:27 / /mnt rw - ext4 /dev/sdc rw
-33 32 0:28 / /mnt rw - cifs //host/share rw
-"""
 NOBODY = 65534
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/var/lib/keyturn", "ext4"),
-        ("/srv/keyturn", "nfs4"),
-        ("/srv/local disk/keyturn", "xfs"),
-        ("/srvice", "ext4"),
-        ("/mnt/keyturn", "cifs"),
-    ],
-)
-def test_the_innermost_and_latest_mount_tells_the_filesystem(path: str, kind: str) -> None:
-    """Mounts within mounts, over mounts and with spaces in their names are told apart."""
-    assert filesystem(Path(path), MOUNTINFO) == kind
 
 
 @pytest.mark.parametrize(("kind", "refused"), [("ext4", False), ("nfs4", True), ("fuse.sshfs", True)])

@@ -249,25 +249,17 @@ def test_a_vault_is_not_made_without_a_place(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-MOUNTS = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
-27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-40 27 0:50 / /mnt rw,relatime shared:1 - nfs4 server:/x rw
-41 40 0:51 / /mnt/local rw - xfs /dev/vdb rw
-42 27 0:52 / /a\040b rw - fuse.sshfs host: rw
-43 27 0:53 / /c rw - fuse.fuse-overlayfs x rw
-44 27 0:54 / /mnt/local rw - cifs //over rw
-"""
-
-
-def test_network_file_systems_are_refused() -> None:
-    """The mount that holds the directory decides, the last one where several cover each other."""
-    types = {p: ground.file_system(Path(p), MOUNTS) for p in ("/", "/mnt/x", "/mnt/local/x", "/a b/c", "/mntx", "/c")}
-    assert list(types.values()) == ["ext4", "nfs4", "cifs", "fuse.sshfs", "ext4", "fuse.fuse-overlayfs"]
-    for path in ("/mnt/x", "/mnt/local", "/a b"):
-        with pytest.raises(Unsupported):
-            ground.check_file_system(Path(path), MOUNTS)
-    ground.check_file_system(Path("/c"), MOUNTS)
-    assert ground.file_system(Path("/x"), "") == "unknown"
+@pytest.mark.parametrize(
+    ("kind", "refused"), [("ext4", False), ("nfs4", True), ("fuse.sshfs", True), ("fuse.fuse-overlayfs", False)]
+)
+def test_network_file_systems_are_refused(kind: str, refused: bool) -> None:  # noqa: FBT001 - a parameter
+    """Their locks and their fsync do not hold what the vault rests on."""
+    table = f"27 1 254:0 / / rw - {kind} source rw\n"
+    if not refused:
+        ground.check_file_system(Path("/c"), table)
+        return
+    with pytest.raises(Unsupported, match=kind):
+        ground.check_file_system(Path("/c"), table)
 
 
 def test_a_key_file_is_hex_or_base64(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def mounts(tmp_path: Path) -> Path:
     """A list of file systems in which the folder of the test lies in memory."""
     listed = tmp_path / "mounts"
-    listed.write_text(f"disk / ext4 rw 0 0\ntmpfs {tmp_path} tmpfs rw 0 0\n")
+    listed.write_text(f"21 1 8:0 / / rw - ext4 disk rw\n22 21 0:9 / {tmp_path} rw - tmpfs tmpfs rw\n")
     return listed
 
 
@@ -80,10 +80,10 @@ def test_a_link_in_its_place_leads_nowhere(tmp_path: Path, mounts: Path) -> None
         assert (precious / "sub" / "file").exists()
 
 
-@pytest.mark.parametrize("over", ["", "disk {} ext4 rw 0 0\n"])
+@pytest.mark.parametrize("over", ["", "23 21 8:1 / {} rw - ext4 disk rw\n"])
 def test_a_disk_is_refused(tmp_path: Path, mounts: Path, over: str) -> None:
     """Also one that was mounted over the memory: what is written there can be read years later."""
-    mounts.write_text((mounts.read_text() if over else "disk / ext4 rw 0 0\n") + over.format(tmp_path))
+    mounts.write_text((mounts.read_text() if over else "21 1 8:0 / / rw - ext4 disk rw\n") + over.format(tmp_path))
     with pytest.raises(Unsupported), Fleeting(tmp_path, mounts):
         pass
     assert left(tmp_path) == []

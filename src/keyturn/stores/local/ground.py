@@ -9,23 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keyturn.core.errors import Conflict, Denied, Unsupported
+from keyturn.system import mounts
 from keyturn.system.files import OPEN_TO_OTHERS, Directory, make_directory, typed_errors
 
 _NETWORK = re.compile(
     r"(nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|coda|lustre|ocfs2|gfs2|gpfs|glusterfs|virtiofs|vboxsf|fuse\.(?!fuse-overlayfs).*)\Z"
 )
-_OCTAL = re.compile(r"\\([0-7]{3})")
-
-
-def file_system(path: Path, mounts: str) -> str:
-    """The type of the file system that holds the resolved `path`, by the text of /proc/self/mountinfo (proc(5))."""
-    best, kind = "", "unknown"
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), before.split()[4])
-        if path.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, after.split()[0]
-    return kind
 
 
 def is_remote(kind: str) -> bool:
@@ -33,13 +22,13 @@ def is_remote(kind: str) -> bool:
     return bool(_NETWORK.match(kind))
 
 
-def check_file_system(path: Path, mounts: str) -> None:
+def check_file_system(path: Path, table: str) -> None:
     """Refuse a network file system: its locks and its fsync do not hold what SQLite rests on.
 
     Raises:
         Unsupported: names the file system.
     """
-    kind = file_system(path.resolve(), mounts)
+    kind = mounts.file_system(path.resolve(), table)
     if is_remote(kind):
         raise Unsupported(f"{path} lies on {kind}, a network file system", "keep vault and state on a local disk")
 
@@ -63,7 +52,7 @@ def check(directory: Path) -> None:
         Unsupported: on a network file system.
     """
     with Directory(directory, private=OPEN_TO_OTHERS), typed_errors(str(directory)):
-        check_file_system(directory, Path("/proc/self/mountinfo").read_text())
+        check_file_system(directory, mounts.listed())
 
 
 def check_vault(path: Path) -> None:
