@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keyturn.client.configuration import absolute
-from keyturn.client.sources import Generation, undelivered
+from keyturn.client.sources import Generation, pinned, undelivered
 from keyturn.client.view import View
 from keyturn.core import strict_json
 from keyturn.core.errors import AdapterError, Corrupt, NotFound, Unavailable, UsageError
@@ -80,6 +80,8 @@ class BundleDirectory:
                 if self._leads_to(opened):
                     raise Corrupt(f"{self._path} is not complete", "deliver again") from None
                 raise
+        if not self._mark:
+            pinned.warn((self._path,))
         self._mark = mark
         return generation
 

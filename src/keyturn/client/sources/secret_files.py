@@ -14,7 +14,7 @@ from typing import Any
 
 from keyturn.client import log
 from keyturn.client.configuration import absolute
-from keyturn.client.sources import Generation
+from keyturn.client.sources import Generation, pinned
 from keyturn.client.sources.mounted import MOUNT, Where, entry, kind_of, opened, where
 from keyturn.client.view import View
 from keyturn.core import strict_json
@@ -89,6 +89,8 @@ class SecretFiles:
             if _marks(found) != marks:
                 raise _Touched
         self._views = {name: self._view(name, bundle, marks[name]) for name, bundle in bundles.items()}
+        if not self._marks:
+            pinned.warn(directory.path / name for files in found.values() for directory, name in files.values())
         self._marks = marks
         return Generation("", dict(self._views))
 
