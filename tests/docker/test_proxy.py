@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keyturn.system.nginx_file import Upstream, read_nginx
 from keyturn.testing.docker_engine import DockerEngine
-from keyturn.testing.proxy_server import ProxyServer
+from keyturn.testing.nginx_server import NginxServer
 from keyturn.testing.rolling_restart import rolling_restart
 
 
@@ -25,5 +25,5 @@ def test_with_a_pause_longer_than_its_time_out_none_does(engine: DockerEngine, t
 
 def test_what_nginx_runs_with_is_read_as_it_is_meant() -> None:
     """A configuration that nginx itself takes has the peers and the time-out that were asked for."""
-    with ProxyServer([1, 2], "fail_timeout=3s") as server:
+    with NginxServer([1, 2], "fail_timeout=3s", tls=False) as server:
         assert read_nginx(server.configuration) == (Upstream("api", 3.0, declared=True),)

@@ -1,4 +1,4 @@
-"""A private nginx for tests: the real program with TLS in front of several servers, on loopback only."""
+"""A private nginx for tests: the real program in front of several servers, with TLS or without, on loopback only."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ UPSTREAM = "X-Upstream"
 _CONFIGURATION = """
 daemon off;
 pid {directory}/nginx.pid;
-worker_processes 2;
+worker_processes {workers};
 events {{ worker_connections 512; }}
 http {{
     access_log off;
@@ -39,19 +39,20 @@ http {{
 {servers}
     }}
     server {{
-        listen 127.0.0.1:{port} ssl;
+        listen 127.0.0.1:{port}{tls};
         server_name localhost;
-        ssl_certificate {directory}/tls.crt;
-        ssl_certificate_key {directory}/tls.key;
         add_header {upstream} $upstream_addr always;
         location / {{
             proxy_pass http://api;
             proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-Proto https;
+            proxy_set_header X-Forwarded-Proto $scheme;
         }}
     }}
 }}
 """
+_TLS = """ ssl;
+        ssl_certificate {directory}/tls.crt;
+        ssl_certificate_key {directory}/tls.key"""
 
 
 def program() -> str:
@@ -70,15 +71,23 @@ class NginxServer:
 
     Args:
         ports: the servers behind it, on loopback.
+        options: what stands behind each of them, such as `fail_timeout=1s`; nothing for nginx's defaults.
+        workers: its processes; each remembers for itself which server did not answer.
+        tls: whether clients come by TLS.
+
+    Attributes:
+        configuration: the file that it reads.
+        port: where clients connect to.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, ports: Sequence[int]) -> None:
+    def __init__(self, ports: Sequence[int], options: str = "", *, workers: int = 2, tls: bool = True) -> None:
         self._program = program()
-        self._ports = tuple(ports)
+        self._ports, self._options, self._workers, self._tls = tuple(ports), options, workers, tls
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-nginx-"))
         self.ca_file = self.directory / "ca.pem"
+        self.configuration = self.directory / "nginx.conf"
         self.log = self.directory / "error.log"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +95,9 @@ class NginxServer:
 
     def __enter__(self) -> Self:
         try:
-            self._write_tls()
+            self.directory.chmod(0o711)  # its workers are another user and pass through to what is theirs
+            if self._tls:
+                self._write_tls()
             self._start_on_a_free_port()
         except BaseException:
             self.__exit__(None, None, None)
@@ -118,7 +129,6 @@ class NginxServer:
         authority = Authority()
         leaf = authority.issue("localhost", self.host)
         self.ca_file.write_bytes(authority.certificate)
-        self.directory.chmod(0o711)  # its workers are another user and pass through to what is theirs
         (self.directory / "tls.crt").write_bytes(leaf.chain)
         key = self.directory / "tls.key"
         key.touch(mode=0o600)
@@ -126,9 +136,7 @@ class NginxServer:
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
-            with socket.socket() as probe:
-                probe.bind((self.host, 0))
-                self.port = int(probe.getsockname()[1])
+            self.port = free_port()
             try:
                 return self._start()
             except Unavailable:  # somebody else may have taken the port meanwhile
@@ -138,13 +146,10 @@ class NginxServer:
         return None
 
     def _start(self) -> None:
-        servers = "\n".join(f"        server {self.host}:{port};" for port in self._ports)
-        file = self.directory / "nginx.conf"
-        text = _CONFIGURATION.format(directory=self.directory, servers=servers, port=self.port, upstream=UPSTREAM)
-        file.write_text(text)
+        self.configuration.write_text(self._text())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own list of arguments, no shell
-                [self._program, "-p", self.directory, "-e", self.log, "-c", file],
+                [self._program, "-p", self.directory, "-e", self.log, "-c", self.configuration],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -159,14 +164,32 @@ class NginxServer:
         )
         self._wait_until_ready()
 
+    def _text(self) -> str:
+        return _CONFIGURATION.format(
+            directory=self.directory,
+            workers=self._workers,
+            servers="\n".join(f"        server {self.host}:{port} {self._options};" for port in self._ports),
+            port=self.port,
+            tls=_TLS.format(directory=self.directory) if self._tls else "",
+            upstream=UPSTREAM,
+        )
+
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        context = ssl.create_default_context(cafile=str(self.ca_file))
+        context = ssl.create_default_context(cafile=str(self.ca_file)) if self._tls else None
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1.0) as plain:
-                context.wrap_socket(plain, server_hostname=self.host).close()
+                if context is not None:
+                    context.wrap_socket(plain, server_hostname=self.host).close()
                 return
             time.sleep(0.01)
         tail = self.log.read_text(errors="replace")[-400:]
         raise Unavailable(f"nginx did not start: {' '.join(tail.split())}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((NginxServer.host, 0))
+        return int(probe.getsockname()[1])

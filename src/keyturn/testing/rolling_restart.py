@@ -27,7 +27,7 @@ from keyturn.manifest.kinds.compose import Options
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.testing import replica_process
 from keyturn.testing.docker_engine import PROJECT, DockerEngine
-from keyturn.testing.proxy_server import ProxyServer, free_port
+from keyturn.testing.nginx_server import NginxServer, free_port
 
 SECRET = "database"  # noqa: S105 - the name of one
 AFTER = 1.0
@@ -171,7 +171,7 @@ def rolling_restart(  # noqa: PLR0913 - what it is about, all by name
     rolling.deliver(Delivery(SECRET, "v1", Bundle({"password": "first"}), 1))
     fleet.start()
     settle(rolling)
-    with ProxyServer(fleet.ports, options) as nginx, load(nginx.port, users, count):
+    with NginxServer(fleet.ports, options, workers=1, tls=False) as nginx, load(nginx.port, users, count):
         rolling.deliver(Delivery(SECRET, "v2", Bundle({"password": "second"}), 2))
         roll_all(rolling, "v2")
         time.sleep(AFTER)
