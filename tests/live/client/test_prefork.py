@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ def gunicorn(place: Place, *words: str) -> Iterator[Path]:
         ) as process,
     ):
         try:
-            until(lambda: listening.exists() or process.poll() is not None, 30)
+            until(lambda: listens(listening) or process.poll() is not None, 30)
             yield listening
         finally:
             process.terminate()
@@ -43,6 +43,14 @@ def _has_control_socket() -> bool:
     """Since gunicorn 25."""
     shown = subprocess.run([sys.executable, "-m", "gunicorn", "--help"], capture_output=True, text=True, check=True)
     return "--no-control-socket" in shown.stdout
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections there; the file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+        line.connect(str(path))
+        return True
+    return False
 
 
 def asked(listening: Path) -> tuple[int, str, str]:
