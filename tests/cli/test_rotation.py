@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from keyturn.cli.gather import lasting
 from keyturn.core.clock import Moment, SystemClock
 from keyturn.journal.record import SYSTEM, Event
 from keyturn.journal.sqlite import SqliteJournal
@@ -111,6 +112,8 @@ def test_doctor_is_content_with_a_healthy_installation(clo: Keyturn) -> None:
     document = clo.document("doctor")
     assert document["ok"]
     assert {finding["severity"] for finding in document["findings"]} <= {"info"}
+    on_disk = lasting(clo.folder) != ""
+    assert ("values-on-disk" in {finding["reason"] for finding in document["findings"]}) == on_disk
 
 
 def test_status_list_and_consumers_of_a_rotated_secret(clo: Keyturn) -> None:

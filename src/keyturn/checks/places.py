@@ -9,6 +9,7 @@ REASONS = (
     "place-open",
     "place-foreign",
     "place-unreadable",
+    "values-on-disk",
     "space-short",
     "key-beside-vault",
     "key-in-software",
@@ -20,7 +21,8 @@ class Place:
     """One file or directory.
 
     `open_bits` are the mode bits that must not be set, `needed` whether its absence is a fault,
-    `mode` and `owner` None when it is not there, `failure` why it could not be looked at.
+    `mode` and `owner` None when it is not there, `failure` why it could not be looked at, `disk` the
+    type of a file system that keeps values which lie there in the clear.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Place:
     owner: int | None = None
     needed: bool = True
     failure: str = ""
+    disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ def _of(place: Place) -> tuple[Finding, ...]:
         message = f"{place.what} has mode {place.mode:04o}"
         remedy = f"chmod {place.mode & ~place.open_bits:04o} {subject}"
         found.append(Finding("place-open", subject, Severity.CRITICAL, message, remedy))
+    if place.disk:
+        message = f"{place.what} lies on {place.disk}: a copy of the disk has the values, also those of long ago"
+        found.append(Finding("values-on-disk", subject, Severity.INFO, message, "mount a tmpfs around it"))
     return tuple(found)
 
 

@@ -43,6 +43,7 @@ from keyturn.journal.audit import verify
 from keyturn.manifest.unavailable import Unavailable
 from keyturn.rotation import course
 from keyturn.rotation.copies import derives
+from keyturn.system import mounts
 from keyturn.system.files import OPEN_TO_OTHERS
 from keyturn.wiring import Assembly, State
 
@@ -166,7 +167,8 @@ def _places(assembly: Assembly) -> Iterator[Place]:
         for key, directory in table.directories:
             shared = NOT_FOR_STRANGERS if getattr(table, "group", None) else OPEN_TO_OTHERS
             bits = shared if key == "bundle_dir" else WRITABLE_BY_STRANGERS
-            yield _place(directory, f"{key} of {name}", bits, needed=False)
+            place = _place(directory, f"{key} of {name}", bits, needed=False)
+            yield replace(place, disk=lasting(directory)) if key == "bundle_dir" else place
     for path, what, bits in visible(manifest):
         yield _place(path, what, bits, needed=False)
 
@@ -180,6 +182,15 @@ def _place(path: Path, what: str, open_bits: int, *, needed: bool = True) -> Pla
     except OSError as error:
         return Place(str(path), what, open_bits, user, needed=needed, failure=error.strerror or "cannot be looked at")
     return Place(str(path), what, open_bits, user, stat.S_IMODE(seen.st_mode), seen.st_uid, needed)
+
+
+def lasting(directory: Path) -> str:
+    """The type of the file system of what is there, empty for one in memory and where that cannot be told."""
+    try:
+        kind = mounts.file_system(directory.resolve(strict=True), mounts.listed())
+    except (OSError, RuntimeError):
+        return ""
+    return "" if kind in mounts.IN_MEMORY else kind
 
 
 def _own_vault(assembly: Assembly) -> StoreLook:

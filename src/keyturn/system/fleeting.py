@@ -13,7 +13,6 @@ from keyturn.system import mounts
 from keyturn.system.files import OPEN_TO_OTHERS, Directory, typed_errors
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it, for its owner alone
-_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _TRIES = 8
 
 
@@ -41,7 +40,7 @@ class Fleeting:
             Unsupported: that place does not lie in memory.
             Denied, Unavailable: it cannot be made.
         """
-        if mounts.file_system(self._memory.resolve(), mounts.listed(self._table)) not in _IN_MEMORY:
+        if mounts.file_system(self._memory.resolve(), mounts.listed(self._table)) not in mounts.IN_MEMORY:
             raise Unsupported(f"{self._memory} does not lie in memory", "mount a tmpfs there, or run without --files")
         self._around = Directory(self._memory, follow=True)
         try:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 DELETED = "//deleted"
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+"""File systems of which nothing stays when the host is off."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _GENERATION = re.compile(r"\.\.\d{4}_")
 

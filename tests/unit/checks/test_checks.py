@@ -84,6 +84,7 @@ CASES: list[tuple[str, tuple[Finding, ...]]] = [
     ("clock-stepped", clock.findings(31_536_000.0)),
     ("place-missing", places.findings((replace(PLACE, mode=None, owner=None),))),
     ("place-open", places.findings((replace(PLACE, mode=0o640),))),
+    ("values-on-disk", places.findings((replace(PLACE, disk="ext4"),))),
     ("place-foreign", places.findings((replace(PLACE, owner=7),))),
     ("place-unreadable", places.findings((replace(PLACE, failure="no"),))),
     ("space-short", places.space_findings((replace(ROOM, free=5),))),
