@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from keyturn.core.errors import NotFound, Unavailable
+from keyturn.testing.watcher import Watcher
 
 START_SECONDS = 30.0
 IMAGE = "keyturn-empty:1"
@@ -51,7 +52,7 @@ class DockerEngine:
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-docker-"))
         self.socket = self.directory / "docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
         cli = shutil.which("docker")
         if cli is None:
             raise NotFound("no docker is installed", "apt-get install docker.io")
@@ -77,7 +78,7 @@ class DockerEngine:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def run(self, *arguments: str) -> str:
@@ -142,13 +143,7 @@ class DockerEngine:
                 stderr=log,
                 start_new_session=True,
             )
-        self._watcher = subprocess.Popen(  # noqa: S603 - our own arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self.directory, WATCH)
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(subprocess.CalledProcessError):

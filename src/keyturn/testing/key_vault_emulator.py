@@ -26,8 +26,8 @@ from keyturn.core.secret import Bundle
 from keyturn.testing.entra import Identity
 from keyturn.testing.key_vault_contents import Role
 from keyturn.testing.key_vault_front import Front, Incoming, Outgoing
-from keyturn.testing.postgres_server import WATCH
 from keyturn.testing.tls_server import HOST, ReservedPort
+from keyturn.testing.watcher import Watcher
 
 PROGRAMS = ("azure-keyvault-emulator", "entra-emulator")
 TENANT = "6f89cf12-978b-4d23-ac18-9ef0c127cf87"
@@ -139,7 +139,7 @@ class _Program:
         self.port = self._reserved.number
         self._log = self._folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it and wait until it listens; a watcher ends it if this process is killed."""
@@ -153,13 +153,7 @@ class _Program:
                 env={"HOME": str(self._folder), **environment},
                 start_new_session=True,
             )
-        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self._folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self._folder)
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1):
@@ -173,7 +167,7 @@ class _Program:
             self._process.kill()
             self._process.wait()
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
         self._process = self._watcher = None
         self._reserved.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from typing import Self
 
 from keyturn.core.errors import NotFound, Unavailable
 from keyturn.testing.certificates import Authority
-from keyturn.testing.postgres_server import WATCH
+from keyturn.testing.watcher import Watcher, free_port
 
 START_SECONDS = 15.0
 START_TRIES = 3
@@ -91,7 +91,7 @@ class NginxServer:
         self.log = self.directory / "error.log"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -122,7 +122,7 @@ class NginxServer:
             self._process.wait()
             self._process = None
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
             self._watcher = None
 
     def _write_tls(self) -> None:
@@ -155,13 +155,7 @@ class NginxServer:
                 stderr=log,
                 start_new_session=True,
             )
-        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self.directory)
         self._wait_until_ready()
 
     def _text(self) -> str:
@@ -186,10 +180,3 @@ class NginxServer:
             time.sleep(0.01)
         tail = self.log.read_text(errors="replace")[-400:]
         raise Unavailable(f"nginx did not start: {' '.join(tail.split())}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((NginxServer.host, 0))
-        return int(probe.getsockname()[1])

@@ -20,7 +20,8 @@ from keyturn.core.errors import NotFound, Unavailable
 from keyturn.core.secret import SecretValue
 from keyturn.system.postgres import Server
 from keyturn.system.scram import verifier
-from keyturn.testing.postgres_server import HBA, WATCH, PostgresServer
+from keyturn.testing.postgres_server import HBA, PostgresServer
+from keyturn.testing.watcher import Watcher, free_port
 
 START_SECONDS = 15.0
 START_TRIES = 3
@@ -107,7 +108,7 @@ class PgBouncer:
         self.log = self.directory / "pgbouncer.log"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -144,13 +145,7 @@ class PgBouncer:
                 start_new_session=True,
                 **_as_somebody(),
             )
-        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self.directory)
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1):
@@ -166,14 +161,12 @@ class PgBouncer:
             self._process.wait()
             self._process = None
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
             self._watcher = None
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
-            with socket.socket() as probe:
-                probe.bind((self.host, 0))
-                self.port = int(probe.getsockname()[1])
+            self.port = free_port()
             self._configure()
             try:
                 return self.start()

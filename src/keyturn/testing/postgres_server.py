@@ -6,7 +6,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,22 +21,12 @@ from keyturn.core.secret import Bundle
 from keyturn.system.postgres import Server, Session, connect
 from keyturn.system.scram import verifier
 from keyturn.testing.certificates import Authority
+from keyturn.testing.watcher import Watcher, free_port
 
 START_SECONDS = 30.0
 START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
-
-WATCH = """
-read -r stopped && exit
-kill -QUIT "$1"
-while grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; do sleep 0.1; done
-rm -rf "$2"
-"""
-"""The pipe to the watcher ends with us, also when we are killed: then it ends the server and cleans up.
-
-A server that has ended may stay a zombie where nobody waits for orphans, as in many containers.
-"""
 
 
 def binaries(packaged: Path = Path("/usr/lib/postgresql")) -> Path:
@@ -89,7 +78,7 @@ class PostgresServer:
         self._settings = {"fsync": "on" if fsync else "off", **(settings or {})}
         self._hba, self._names = hba, names
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -162,13 +151,7 @@ class PostgresServer:
                 start_new_session=True,  # Ctrl-C in a terminal is for us; we end the server ourselves
                 **_as_postgres(),
             )
-        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self.directory)
         self._wait_until_ready()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -184,7 +167,7 @@ class PostgresServer:
             self._process.wait()
         self._process = None
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
             self._watcher = None
 
     def crash(self) -> None:
@@ -198,7 +181,7 @@ class PostgresServer:
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 return self.start()
             except Unavailable:  # somebody else may have taken the port meanwhile
@@ -297,9 +280,3 @@ def _as_postgres() -> dict[str, Any]:
 def _children(pid: int) -> list[int]:
     """The processes that this one has started and that are there."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((PostgresServer.host, 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,7 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from keyturn.core.errors import NotFound, Unavailable
 from keyturn.core.secret import SecretValue
-from keyturn.testing.postgres_server import WATCH
+from keyturn.testing.watcher import Watcher, free_port
 
 START_SECONDS = 15.0
 START_TRIES = 3
@@ -59,7 +58,7 @@ class RedisServer:
         self.directory = Path(tempfile.mkdtemp(prefix="keyturn-redis-"))
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher: Watcher | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -108,7 +107,7 @@ class RedisServer:
             self._process.wait()
             self._process = None
         if self._watcher is not None:
-            self._watcher.communicate(b"stopped\n")
+            self._watcher.dismiss()
             self._watcher = None
 
     @contextlib.contextmanager
@@ -120,9 +119,7 @@ class RedisServer:
 
     def _start_on_a_free_port(self) -> None:
         for tries_left in reversed(range(START_TRIES)):
-            with socket.socket() as probe:
-                probe.bind((self.host, 0))
-                self.port = int(probe.getsockname()[1])
+            self.port = free_port()
             try:
                 return self._start()
             except Unavailable:  # somebody else may have taken the port meanwhile
@@ -140,13 +137,7 @@ class RedisServer:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError), self._process.stdin as configuration:
             configuration.write(text.encode())
-        self._watcher = subprocess.Popen(  # noqa: S603  # our own list of arguments; the shell gets them as $1 and $2
-            ["/bin/sh", "-c", WATCH, "sh", str(self._process.pid), self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._watcher = Watcher(self._process.pid, self.directory)
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:

@@ -27,7 +27,8 @@ from keyturn.manifest.kinds.compose import Options
 from keyturn.manifest.surroundings import Surroundings
 from keyturn.testing import replica_process
 from keyturn.testing.docker_engine import PROJECT, DockerEngine
-from keyturn.testing.nginx_server import NginxServer, free_port
+from keyturn.testing.nginx_server import NginxServer
+from keyturn.testing.watcher import free_port
 
 SECRET = "database"  # noqa: S105 - the name of one
 AFTER = 1.0
