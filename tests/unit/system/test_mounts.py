@@ -21,6 +21,7 @@ POD = r"""21 1 0:90 / / rw,relatime - overlay overlay rw
 26 21 254:0 /run/keyturn/api /run/keyturn/api ro - ext4 /dev/vda rw
 27 21 254:0 /srv/gone//deleted /srv/gone ro - ext4 /dev/vda rw
 28 21 254:0 /srv/..2026 /srv/dots ro - ext4 /dev/vda rw
+29 21 254:0 /srv/secrets/token /run/secrets/token ro - ext4 /dev/vda rw
 """
 
 
@@ -57,6 +58,8 @@ def test_a_path_that_no_mount_holds_is_of_an_unknown_file_system() -> None:
         ("/srv/gone/password", True),
         ("/srv/dots/password", False),
         ("/app/password", False),
+        ("/run/secrets/token", True),
+        ("/run/secrets/other", False),
     ],
 )
 def test_a_mount_of_one_file_or_of_one_generation_stays_as_it_is(path: str, fixed: bool) -> None:  # noqa: FBT001 - a parameter
