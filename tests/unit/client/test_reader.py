@@ -339,6 +339,28 @@ def test_a_forked_process_is_an_instance_of_its_own_and_follows(place: Place) ->
     assert sorted(out.split()) == ["child", "parent", "v2", "v2"]
 
 
+STEPPED = """
+import os, sys, time
+from keyturn.client import Secrets
+real, step = time.time, 0.0
+time.time = lambda: real() + step
+time.clock_gettime, clock = lambda which: clock(which) + step * (which == time.CLOCK_REALTIME), time.clock_gettime
+with Secrets.open(sys.argv[1]) as secrets:
+    handle = secrets["database-url"]
+    os.rename(sys.argv[2], sys.argv[2] + ".away")
+    for step in (86400.0, -86400.0):
+        secrets.bundle("database")
+        print(handle.version, handle.reveal() == "postgresql://v1")
+"""
+
+
+def test_a_step_of_the_wall_clock_makes_nothing_old(place: Place) -> None:
+    """A day ahead and a day back, while nothing can be read: what was read a moment ago is as good as it was."""
+    command = [sys.executable, "-c", STEPPED, str(place.file), str(place.run / "bundle")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["v1 True"] * 2
+
+
 def test_a_process_that_just_ends_has_drained(place: Place) -> None:
     """Nobody has to call close()."""
     program = "import sys\nfrom keyturn.client import Secrets\nSecrets.open(sys.argv[1])"
