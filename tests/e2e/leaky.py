@@ -163,14 +163,14 @@ def _seen(self, *parts, **named):
 View.__init__ = _seen
 """,
     "client/report.py": """
-_quiet_report = Report.write
+_quiet_put = StatusDirectory.put
 
-def _reported(self, standings, nonce, *, drained=False):
+def _put(self, status):
     from keyturn.core.secret import leaked
-    (self._directory / ".debug").write_text(leaked())
-    _quiet_report(self, standings, nonce, drained=drained)
+    (self._path / ".debug").write_text(leaked())
+    _quiet_put(self, status)
 
-Report.write = _reported
+StatusDirectory.put = _put
 """,
     "client/run.py": """
 _quietly_made = Run.__init__
