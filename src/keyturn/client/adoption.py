@@ -21,7 +21,10 @@ _MAX_REASON = 120
 
 
 class Holder(Protocol):
-    """Something that lives on a secret: a pool, a session, a signer. Called by one thread at a time."""
+    """Something that lives on a secret: a pool, a session, a signer. Called by one thread at a time.
+
+    One that is `inherited = True` has in a forked child what it had in the parent, and is a holder there, too.
+    """
 
     def try_new(self, view: View) -> None:
         """Use this version once, aside, while everything goes on with the one before.
@@ -148,9 +151,16 @@ class Adoption:
             return Standing(self._delivered, None, None, (), tuple(versions.values()), self._rejection)
 
     def forked(self, lock: RLock) -> None:
-        """Begin anew in a child process: it has no threads, and must not use what its parent holds."""
+        """Begin anew in a child process: it has no threads, and must not use what its parent holds.
+
+        What is inherited is in the child's memory as well: its versions stay in use until it lets go of them.
+        """
         self._lock = lock
-        self._holders, self._untried = [], []
+        self._holders = [one for one in self._holders if _inherited(one)]
+        self._untried = [one for one in self._untried if _inherited(one)]
+        if self._holders:
+            self._drained = {}
+            return
         self._used, self._drained = {self._accepted.version: self._accepted}, {}
         if self.pending:
             self._accept(self._delivered)
@@ -227,6 +237,10 @@ class Adoption:
             self._drained[version] = self._used.pop(version)
         for version in list(self._drained)[:-KEPT_DRAINED]:
             del self._drained[version]
+
+
+def _inherited(holder: Holder) -> bool:
+    return bool(getattr(holder, "inherited", False))
 
 
 def reason(error: Exception) -> str:

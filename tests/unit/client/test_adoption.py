@@ -26,6 +26,7 @@ class Rental:
     refuse: Exception | None = None
     lingers: set[str] = field(default_factory=set)
     current: str = "v1"
+    inherited: bool = False
     tried: list[str] = field(default_factory=list)
 
     def try_new(self, view: View) -> None:
@@ -347,6 +348,22 @@ def test_a_child_process_holds_nothing_of_its_parent() -> None:
     scene.adoption.deliver(V3)
     scene.adoption.forked(RLock())
     assert (scene.standing(), scene.accepted) == (("v3", "v3", ("v3",), ()), ["v2", "v3"])
+
+
+def test_what_a_child_inherits_counts_in_it_from_its_first_moment() -> None:
+    """A text in memory is in the child's memory: the old version is in use there until it is let go."""
+    rental = Rental(lingers={"v1"}, inherited=True)
+    scene = Scene(rental, Rental(lingers={"v1"}))
+    scene.adoption.deliver(V2)
+    scene.adoption.step(0)
+    scene.adoption.forked(RLock())
+    assert scene.standing() == ("v2", "v1", ("v1", "v2"), ())
+    scene.adoption.deliver(V3)
+    scene.adoption.forked(RLock())
+    assert scene.standing() == ("v3", "v1", ("v1", "v2"), ())
+    rental.lingers.clear()
+    scene.adoption.step(0)
+    assert scene.standing()[:3] == ("v3", "v3", ("v3",))
 
 
 class Coded(Exception):

@@ -5,7 +5,6 @@ this process reports the old version as in use for as long as one of it is alive
 who it waits for.
 """
 
-import contextlib
 import os
 import threading
 import weakref
@@ -13,11 +12,12 @@ from collections.abc import Collection
 
 from keyturn.client.reader import Secrets
 from keyturn.client.view import View
-from keyturn.core.errors import Unavailable, UsageError
 
 
 class Kept:
     """What is kept of one secret, by version. A `Holder` that takes every version, and lets go of none by itself."""
+
+    inherited = True
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[weakref.ref[object], str]] = {}
@@ -58,15 +58,9 @@ def kept(secrets: Secrets, secret: str) -> Kept:
 
 
 def _forked() -> None:
-    """In a child: what the parent kept is here as well, and the client has forgotten all holders."""
-    global _lock  # noqa: PLW0603 - a thread that is not in the child may have held it
+    """In a child: a thread that is not there may have held the lock."""
+    global _lock  # noqa: PLW0603 - the one that all use
     _lock = threading.Lock()
-    for secrets, lists in _all.items():
-        for secret, holder in lists.items():
-            with contextlib.suppress(UsageError):  # closed: it uses nothing
-                with contextlib.suppress(Unavailable):
-                    secrets.bundle(secret)
-                secrets.hold(secret, holder)
 
 
 os.register_at_fork(after_in_child=_forked)
