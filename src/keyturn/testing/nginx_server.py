@@ -16,10 +16,9 @@ from typing import Self
 
 from keyturn.core.errors import NotFound, Unavailable
 from keyturn.testing.certificates import Authority
-from keyturn.testing.watcher import Watcher, free_port
+from keyturn.testing.watcher import Watcher, start_on_a_free_port
 
 START_SECONDS = 15.0
-START_TRIES = 3
 UPSTREAM = "X-Upstream"
 """The header that says which servers were asked for an answer, in order."""
 
@@ -98,7 +97,7 @@ class NginxServer:
             self.directory.chmod(0o711)  # its workers are another user and pass through to what is theirs
             if self._tls:
                 self._write_tls()
-            self._start_on_a_free_port()
+            start_on_a_free_port(self._start_at, self.stop)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -134,16 +133,9 @@ class NginxServer:
         key.touch(mode=0o600)
         key.write_bytes(leaf.private_key)
 
-    def _start_on_a_free_port(self) -> None:
-        for tries_left in reversed(range(START_TRIES)):
-            self.port = free_port()
-            try:
-                return self._start()
-            except Unavailable:  # somebody else may have taken the port meanwhile
-                if not tries_left:
-                    raise
-                self.stop()
-        return None
+    def _start_at(self, port: int) -> None:
+        self.port = port
+        self._start()
 
     def _start(self) -> None:
         self.configuration.write_text(self._text())

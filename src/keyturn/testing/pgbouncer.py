@@ -21,10 +21,9 @@ from keyturn.core.secret import SecretValue
 from keyturn.system.postgres import Server
 from keyturn.system.scram import verifier
 from keyturn.testing.postgres_server import HBA, PostgresServer
-from keyturn.testing.watcher import Watcher, free_port
+from keyturn.testing.watcher import Watcher, start_on_a_free_port
 
 START_SECONDS = 15.0
-START_TRIES = 3
 LOOKS_AT_LOGIN = "rolcanlogin AND (rolvaliduntil IS NULL OR rolvaliduntil > now())"
 """What the function behind auth_query asks of a role, as docs/targets/pgbouncer.md says."""
 
@@ -113,7 +112,7 @@ class PgBouncer:
     def __enter__(self) -> Self:
         try:
             self._prepare()
-            self._start_on_a_free_port()
+            start_on_a_free_port(self._start_at, self.stop)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -164,17 +163,10 @@ class PgBouncer:
             self._watcher.dismiss()
             self._watcher = None
 
-    def _start_on_a_free_port(self) -> None:
-        for tries_left in reversed(range(START_TRIES)):
-            self.port = free_port()
-            self._configure()
-            try:
-                return self.start()
-            except Unavailable:  # somebody else may have taken the port meanwhile
-                if not tries_left:
-                    raise
-                self.stop()
-        return None
+    def _start_at(self, port: int) -> None:
+        self.port = port
+        self._configure()
+        self.start()
 
     def _prepare(self) -> None:
         """The role that may ask for verifiers through one function, and the certificate."""

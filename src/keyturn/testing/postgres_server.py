@@ -21,10 +21,9 @@ from keyturn.core.secret import Bundle
 from keyturn.system.postgres import Server, Session, connect
 from keyturn.system.scram import verifier
 from keyturn.testing.certificates import Authority
-from keyturn.testing.watcher import Watcher, free_port
+from keyturn.testing.watcher import Watcher, start_on_a_free_port
 
 START_SECONDS = 30.0
-START_TRIES = 3
 SUPERUSER = "keyturn_test_superuser"
 HBA = "hostssl all all 127.0.0.1/32 scram-sha-256"
 
@@ -83,7 +82,7 @@ class PostgresServer:
     def __enter__(self) -> Self:
         try:
             self._initialise()
-            self._start_on_a_free_port()
+            start_on_a_free_port(self._start_at, self.stop)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -179,16 +178,9 @@ class PostgresServer:
                 os.kill(pid, signal.SIGKILL)
         self.stop(signal.SIGKILL)
 
-    def _start_on_a_free_port(self) -> None:
-        for tries_left in reversed(range(START_TRIES)):
-            self.port = free_port()
-            try:
-                return self.start()
-            except Unavailable:  # somebody else may have taken the port meanwhile
-                if not tries_left:
-                    raise
-                self.stop()
-        return None
+    def _start_at(self, port: int) -> None:
+        self.port = port
+        self.start()
 
     def _initialise(self) -> None:
         self._chown(self.directory)

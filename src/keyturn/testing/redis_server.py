@@ -17,10 +17,9 @@ from redis.exceptions import ConnectionError as NoConnection
 
 from keyturn.core.errors import NotFound, Unavailable
 from keyturn.core.secret import SecretValue
-from keyturn.testing.watcher import Watcher, free_port
+from keyturn.testing.watcher import Watcher, start_on_a_free_port
 
 START_SECONDS = 15.0
-START_TRIES = 3
 USER = "app"
 
 _CONFIGURATION = """
@@ -62,7 +61,7 @@ class RedisServer:
 
     def __enter__(self) -> Self:
         try:
-            self._start_on_a_free_port()
+            start_on_a_free_port(self._start_at, self.stop)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -117,16 +116,9 @@ class RedisServer:
         ) as admin:
             yield admin
 
-    def _start_on_a_free_port(self) -> None:
-        for tries_left in reversed(range(START_TRIES)):
-            self.port = free_port()
-            try:
-                return self._start()
-            except Unavailable:  # somebody else may have taken the port meanwhile
-                if not tries_left:
-                    raise
-                self.stop()
-        return None
+    def _start_at(self, port: int) -> None:
+        self.port = port
+        self._start()
 
     def _start(self) -> None:
         text = _CONFIGURATION.format(port=self.port, directory=self.directory, digest=_digest(self._password))

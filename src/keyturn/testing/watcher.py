@@ -2,7 +2,12 @@
 
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+from keyturn.core.errors import Unavailable
+
+START_TRIES = 3
 
 WATCH = """
 read -r stopped && exit
@@ -44,3 +49,19 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def start_on_a_free_port(start: Callable[[int], None], stop: Callable[[], None]) -> None:
+    """Start a server, on another port when somebody else has taken it meanwhile.
+
+    Raises:
+        Unavailable: what the last try said.
+    """
+    for tries_left in reversed(range(START_TRIES)):
+        try:
+            return start(free_port())
+        except Unavailable:
+            if not tries_left:
+                raise
+            stop()
+    return None
